@@ -1,0 +1,48 @@
+/**
+ * Files below one or more directories. Paths are absolute or relative to the process. Reads and writes on an open file are synchronous, because
+ * their users live in storage workers next to the data; `append` and `sync` of the log are asynchronous, because the log lives on the main thread.
+ * What survives a crash: what was synced (file content by sync, names by syncDirectory); anything else may be torn or lost.
+ * Errors are PromhiveError NOT_FOUND, STORAGE_FULL (no space left) or INTERNAL, with the path. test/conformance/disk.ts is the contract.
+ */
+export interface Disk {
+  open(path: string, mode: 'read' | 'create' | 'append'): DiskFile
+  /** The whole file. */
+  read(path: string): Uint8Array
+  /** Creates or replaces; not synced. */
+  write(path: string, bytes: Uint8Array): void
+  exists(path: string): boolean
+  stat(path: string): FileStat
+  /** Names of the entries, sorted; [] where the directory is missing. */
+  list(path: string): string[]
+  makeDirectory(path: string): void
+  rename(from: string, to: string): void
+  /** A second name for the same file. */
+  link(from: string, to: string): void
+  /** A file or a directory with all it holds; silent where it is missing. */
+  remove(path: string): void
+  /** Makes creations, renames and removals in this directory durable. */
+  syncDirectory(path: string): void
+  /** Takes an exclusive lock on a file (created where missing) until released or the process ends. Throws UNAVAILABLE where another process holds it. */
+  lock(path: string): { release(): void }
+  /** Bytes free for us and bytes in all, on the file system that holds the path. */
+  space(path: string): { freeBytes: number; totalBytes: number }
+}
+
+export type FileStat = Readonly<{ sizeBytes: number; modifiedMs: number; isDirectory: boolean }>
+
+export interface DiskFile {
+  readonly path: string
+  size(): number
+  /** Fills `into` from `position`; returns the bytes read, fewer only at the end of the file. */
+  read(into: Uint8Array, position: number): number
+  /** Writes all of `bytes` at `position`. */
+  write(bytes: Uint8Array, position: number): void
+  /** Writes all parts one after the other at `position` without blocking the thread. */
+  writeAll(parts: readonly Uint8Array[], position: number): Promise<void>
+  /** fdatasync, without blocking the thread. */
+  sync(): Promise<void>
+  /** fdatasync. */
+  syncNow(): void
+  truncate(sizeBytes: number): void
+  close(): void
+}
