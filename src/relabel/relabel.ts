@@ -1,0 +1,202 @@
+// Relabelling: a list of rules rewrites a label set or drops it (FEATURES 1.28–1.31). Source of the semantics: prometheus model/relabel.
+//
+//   labels ──rule──▶ labels ──rule──▶ … ──▶ labels | null (dropped)
+//
+// Runs once per new series on the scrape path: rules are compiled once, texts without special signs are compared instead of matched, and answers
+// about label names are remembered.
+import { md5Modulo } from '../base/md5.ts'
+import { isLegacyLabelName, isUtf8Name } from '../model/labels.ts'
+import type { Labels } from '../model/labels.ts'
+import { compileRegex } from '../model/regex.ts'
+import type { Regex } from '../model/regex.ts'
+import { defaultRelabelRule } from './rule.ts'
+import type { RelabelRule } from './rule.ts'
+import { toLowerText, toUpperText } from './text-case.ts'
+import { WorkingLabels } from './working-labels.ts'
+
+export interface Relabeling {
+  /** The rewritten labels (the same array where nothing changed), or null where a rule drops them. */
+  apply(labels: Labels): Labels | null
+  /** What each rule made of the output of the one before it; after a drop nothing follows. */
+  steps(labels: Labels): RelabelStep[]
+}
+export type RelabelStep = Readonly<{ rule: RelabelRule; labels: Labels; keep: boolean }>
+
+/** Changes the working labels; false drops them. */
+type Step = (working: WorkingLabels) => boolean
+
+/** Throws PromhiveError BAD_REQUEST where a regular expression does not compile; rules from the configuration always do. */
+export function compileRelabel(rules: readonly RelabelRule[]): Relabeling {
+  const steps = rules.map(compileRule)
+  const working = new WorkingLabels()
+  return {
+    apply(labels) {
+      if (steps.length === 0) return labels
+      working.reset(labels)
+      for (let i = 0; i < steps.length; i++) if (!steps[i]!(working)) return null
+      return working.result()
+    },
+    steps(labels) {
+      const out: RelabelStep[] = []
+      working.reset(labels)
+      for (let i = 0; i < steps.length; i++) {
+        const keep = steps[i]!(working)
+        out.push({ rule: rules[i]!, labels: keep ? working.result() : [], keep })
+        if (!keep) break
+      }
+      return out
+    },
+  }
+}
+
+/** Whether `target_label` or `replacement` refers to groups of the regular expression. */
+export function isTemplate(text: string): boolean {
+  return text.includes('$')
+}
+
+function compileRule(rule: RelabelRule): Step {
+  const source = sourceOf(rule)
+  const { targetLabel } = rule
+  switch (rule.action) {
+    case 'keep': {
+      const test = compileTest(rule.regex)
+      return (working) => test(source(working))
+    }
+    case 'drop': {
+      const test = compileTest(rule.regex)
+      return (working) => !test(source(working))
+    }
+    case 'keepequal':
+      return (working) => working.get(targetLabel) === source(working)
+    case 'dropequal':
+      return (working) => working.get(targetLabel) !== source(working)
+    case 'replace':
+      return compileReplace(rule, source)
+    case 'lowercase':
+      return (working) => {
+        working.set(targetLabel, toLowerText(source(working)))
+        return true
+      }
+    case 'uppercase':
+      return (working) => {
+        working.set(targetLabel, toUpperText(source(working)))
+        return true
+      }
+    case 'hashmod':
+      return (working) => {
+        working.set(targetLabel, String(md5Modulo(source(working), rule.modulus)))
+        return true
+      }
+    case 'labelmap': {
+      const rename = compileRename(rule)
+      return (working) => {
+        const pairs = working.pairs()
+        for (let i = 0; i < pairs.length; i += 2) {
+          const name = rename(pairs[i]!)
+          if (name !== null) working.set(name, pairs[i + 1]!)
+        }
+        return true
+      }
+    }
+    case 'labeldrop':
+    case 'labelkeep': {
+      const test = remember(compileTest(rule.regex))
+      const dropWhere = rule.action === 'labeldrop'
+      return (working) => {
+        const pairs = working.pairs()
+        for (let i = 0; i < pairs.length; i += 2) if (test(pairs[i]!) === dropWhere) working.delete(pairs[i]!)
+        return true
+      }
+    }
+  }
+}
+
+function compileReplace(rule: RelabelRule, source: (working: WorkingLabels) => string): Step {
+  const { targetLabel, replacement } = rule
+  const isValidName = rule.nameValidation === 'legacy' ? isLegacyLabelName : isUtf8Name
+  const fixedTarget = !isTemplate(targetLabel)
+  if (fixedTarget && !isValidName(targetLabel)) return () => true
+  if (rule.regex === defaultRelabelRule.regex && fixedTarget) {
+    // (.*) matches any text: whole and group 1 are the text itself
+    if (!isTemplate(replacement)) {
+      return (working) => {
+        working.set(targetLabel, replacement)
+        return true
+      }
+    }
+    if (replacement === '$1' || replacement === '${1}') {
+      return (working) => {
+        working.set(targetLabel, source(working))
+        return true
+      }
+    }
+  }
+  const regex = compileRegex(rule.regex, { anchored: true })
+  if (fixedTarget && !isTemplate(replacement)) {
+    const test = compileTest(rule.regex)
+    return (working) => {
+      if (test(source(working))) working.set(targetLabel, replacement)
+      return true
+    }
+  }
+  return (working) => {
+    const match = regex.match(source(working))
+    if (match === null) return true
+    const target = fixedTarget ? targetLabel : regex.expand(targetLabel, match)
+    if (fixedTarget || isValidName(target)) working.set(target, regex.expand(replacement, match))
+    return true
+  }
+}
+
+/** The values of the source labels, joined. */
+function sourceOf(rule: RelabelRule): (working: WorkingLabels) => string {
+  const { sourceLabels, separator } = rule
+  if (sourceLabels.length === 0) return () => ''
+  if (sourceLabels.length === 1) {
+    const only = sourceLabels[0]!
+    return (working) => working.get(only)
+  }
+  return (working) => {
+    let text = working.get(sourceLabels[0]!)
+    for (let i = 1; i < sourceLabels.length; i++) text += separator + working.get(sourceLabels[i]!)
+    return text
+  }
+}
+
+/** Whether a text matches as a whole. Plain words joined by | are looked up, a plain word with .* or .+ behind it is compared. */
+function compileTest(source: string): (text: string) => boolean {
+  if (/^[\w:/ -]+(\|[\w:/ -]+)*$/.test(source)) {
+    const words = source.split('|')
+    if (words.length === 1) return (text) => text === source
+    const set = new Set(words)
+    return (text) => set.has(text)
+  }
+  const prefixed = /^([\w:/ -]*)\.([*+])$/.exec(source)
+  if (prefixed !== null) {
+    const prefix = prefixed[1]!
+    const least = prefixed[2] === '+' ? prefix.length + 1 : 0
+    return (text) => text.length >= least && text.startsWith(prefix)
+  }
+  const regex: Regex = compileRegex(source, { anchored: true })
+  return (text) => regex.test(text)
+}
+
+function compileRename(rule: RelabelRule): (name: string) => string | null {
+  const regex = compileRegex(rule.regex, { anchored: true })
+  return remember((name) => (regex.test(name) ? regex.replaceAll(name, rule.replacement) : null))
+}
+
+const rememberedMax = 4096
+
+/** Answers about label names, of which there are few. Never changes an answer; starts anew when full. */
+function remember<T>(answer: (name: string) => T): (name: string) => T {
+  const known = new Map<string, T>()
+  return (name) => {
+    const before = known.get(name)
+    if (before !== undefined) return before
+    const made = answer(name)
+    if (known.size >= rememberedMax) known.clear()
+    known.set(name, made)
+    return made
+  }
+}
