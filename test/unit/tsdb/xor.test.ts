@@ -1,0 +1,137 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { SampleColumns } from '../../../src/model/samples.ts'
+import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
+import { chunkSampleCount, decodeXor, encodeXor } from '../../../src/tsdb/chunks/xor.ts'
+import { appendXor, XorStates } from '../../../src/tsdb/chunks/xor-append.ts'
+
+/** Every kind of float by its bits: ordinary, NaN payloads, infinities, −0, denormals, the staleness marker. */
+export const doubleBits: fc.Arbitrary<[number, number]> = fc.oneof(
+  fc.tuple(fc.nat(0xffffffff), fc.nat(0xffffffff)),
+  fc.double().map((v): [number, number] => halves(v)),
+  fc.integer({ min: -1000, max: 1000 }).map((v): [number, number] => halves(v)),
+  fc.constantFrom<[number, number]>(
+    [staleHigh, staleLow],
+    [0x7ff80000, 1],
+    [0x7ff00000, 0],
+    [0xfff00000, 0],
+    [0x80000000, 0],
+    [0, 1],
+    [0, 0],
+  ),
+)
+export function halves(value: number): [number, number] {
+  const words = new Uint32Array(Float64Array.of(value).buffer)
+  return [words[1]!, words[0]!]
+}
+const timeSteps = fc.oneof(
+  fc.constant(15_000),
+  fc.integer({ min: 1, max: 5 }),
+  fc.integer({ min: 14_000, max: 16_000 }),
+  fc.integer({ min: 1, max: 2 ** 40 }),
+)
+export const samplesArbitrary = fc.tuple(
+  fc.integer({ min: -(2 ** 50), max: 2 ** 50 }),
+  fc.array(fc.tuple(timeSteps, doubleBits, fc.boolean()), { maxLength: 150 }),
+)
+
+export function columnsOf([start, steps]: [number, [number, [number, number], boolean][]]): { times: Float64Array; bits: Uint32Array } {
+  const times = new Float64Array(steps.length)
+  const bits = new Uint32Array(steps.length * 2)
+  let time = start
+  steps.forEach(([step, [high, low], repeat], i) => {
+    time = Math.min(time + step, 2 ** 51 - 200 + i)
+    times[i] = time
+    bits[i * 2] = repeat && i > 0 ? bits[i * 2 - 2]! : low
+    bits[i * 2 + 1] = repeat && i > 0 ? bits[i * 2 - 1]! : high
+  })
+  // the quiet form of the marker is written as the marker
+  for (let i = 0; i < steps.length; i++) if (bits[i * 2] === staleLow && bits[i * 2 + 1] === 0x7ff80000) bits[i * 2 + 1] = staleHigh
+  return { times, bits }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
+
+describe('XOR chunks', () => {
+  it('come back as they were, bit for bit', () => {
+    fc.assert(
+      fc.property(samplesArbitrary, (samples) => {
+        const { times, bits } = columnsOf(samples)
+        const into = new SampleColumns(1)
+        decodeXor(encodeXor(times, bits, 0, times.length), -Infinity, Infinity, into)
+        expect(into.length).toBe(times.length)
+        expect(into.times.subarray(0, into.length)).toEqual(times)
+        expect(hex(new Uint8Array(into.bits.buffer, 0, into.length * 8))).toBe(hex(new Uint8Array(bits.buffer)))
+      }),
+    )
+  })
+
+  it('equal what upstream wrote', () => {
+    // the chunk in a block that promtool 2.42 created from these samples
+    const times = Float64Array.of(0, 15_000, 30_001, 45_000, 60_000, 180_000, 7_000_000)
+    const values = Float64Array.of(1, 1, 2.5, -3, Infinity, 0, 0)
+    const bits = new Uint32Array(values.buffer)
+    bits[10] = 1
+    bits[11] = 0x7ff80000
+    expect(hex(encodeXor(times, bits, 0, 7))).toBe(upstreamChunk)
+  })
+
+  it('are read within a closed range', () => {
+    const times = Float64Array.from({ length: 50 }, (_, i) => i * 10)
+    const values = Float64Array.from({ length: 50 }, (_, i) => i)
+    const chunk = encodeXor(times, new Uint32Array(values.buffer), 0, 50)
+    const rows: [number, number, number, number][] = [
+      [0, 490, 0, 50],
+      [10, 20, 1, 2],
+      [11, 19, 0, 0],
+      [490, 1000, 49, 1],
+      [491, 1000, 0, 0],
+      [-10, -1, 0, 0],
+      [-10, 0, 0, 1],
+    ]
+    for (const [start, end, first, length] of rows) {
+      const into = new SampleColumns()
+      into.push(-1, -1)
+      decodeXor(chunk, start, end, into)
+      expect(into.length).toBe(length + 1)
+      expect(into.values[0]).toBe(-1)
+      if (length > 0) expect(into.values[1]).toBe(first)
+    }
+  })
+
+  it('never yield a wrong sample when cut short', () => {
+    const { times, bits } = columnsOf(fc.sample(samplesArbitrary, { numRuns: 1, seed: 7 })[0]!)
+    const chunk = encodeXor(times, bits, 0, times.length)
+    for (let length = 0; length < chunk.length; length++) {
+      const into = new SampleColumns()
+      expect(() => decodeXor(chunk.subarray(0, length), -Infinity, Infinity, into)).toThrow(/cannot decode/)
+      expect(into.length).toBe(0)
+    }
+  })
+
+  it('append step by step, side by side in one arena', () => {
+    fc.assert(
+      fc.property(fc.array(samplesArbitrary, { minLength: 2, maxLength: 4 }), (many) => {
+        const all = many.map(columnsOf)
+        const states = new XorStates(all.length)
+        const arena = new Uint8Array(all.length * 4000)
+        all.forEach((_, i) => states.clear(i))
+        for (let k = 0; k < 150; k++) {
+          all.forEach(({ times, bits }, i) => {
+            if (k < times.length) appendXor(states, i, arena, i * 4000, times[k]!, bits[k * 2 + 1]!, bits[k * 2]!)
+          })
+        }
+        all.forEach(({ times, bits }, i) => {
+          const chunk = arena.subarray(i * 4000, i * 4000 + states.byteLength(i))
+          expect(hex(chunk)).toBe(hex(encodeXor(times, bits, 0, times.length)))
+          expect(chunkSampleCount(chunk)).toBe(times.length)
+        })
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
+
+const upstreamChunk = '0007003ff000000000000098754000e137ffb7ffd80e800e0006bffb8668a36690000000000003e0000000000cc77c187ffff0000000000002'
