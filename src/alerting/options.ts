@@ -56,6 +56,3 @@ export type NotifierFlags = Readonly<{
 }>
 
 export const defaultNotifierFlags: NotifierFlags = { queueCapacity: 10_000, batchSize: 256, drainOnShutdown: true }
-
-/** A discovered group of Alertmanagers: label sets that each hold `__address__`, and labels they share. The shape of src/discovery's groups. */
-export type TargetGroup = Readonly<{ source: string; targets: readonly Labels[]; labels: Labels }>
