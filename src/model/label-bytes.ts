@@ -66,7 +66,6 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed = 
  */
 export function placementHash(bytes: Uint8Array): number {
   let h = 0
-  let from = 0
   let i = 0
   while (i < bytes.length) {
     const labelStart = i
@@ -87,12 +86,9 @@ export function placementHash(bytes: Uint8Array): number {
       i = more.position
     }
     i += length
-    if (skip) {
-      if (labelStart > from) h = hashBytes(bytes, from, labelStart, h)
-      from = i
-    }
+    if (!skip) h = hashBytes(bytes, labelStart, i, h)
   }
-  return hashBytes(bytes, from, bytes.length, h)
+  return h
 }
 
 function isQuantile(bytes: Uint8Array, at: number): boolean {

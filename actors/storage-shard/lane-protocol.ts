@@ -1,0 +1,71 @@
+// What the main thread and a storage worker (a lane) say to each other. Records flow down in log order; answers and progress flow up.
+import type { ErrorCode } from '../../src/base/errors.ts'
+import type { MetricFamily } from '../../src/base/metrics.ts'
+
+export type LaneSetup = Readonly<{
+  lane: number
+  dataDirectory: string
+  shards: readonly number[]
+  shardsTotal: number
+  samplesPerChunk: number
+  chunkRangeMs: number
+  /** Chunk bytes of the head kept in memory. */
+  residentBytesMax: number
+  exemplarsMax: number
+  snapshotEveryMs: number
+  /** Int32 per slot: not 0 = the request with this slot is no longer wanted. */
+  cancelFlags: SharedArrayBuffer
+  blocks: BlockOptions
+}>
+
+export type BlockOptions = Readonly<{
+  /** 0 = none. */
+  retentionMs: number
+  retentionBytes: number
+  maxBlockMs: number
+}>
+
+export type LaneRecord = Readonly<{ shard: number; offset: number; publisher: number; sequence: number; bytes: Uint8Array }>
+
+export type ToLane =
+  | Readonly<{ kind: 'records'; records: readonly LaneRecord[] }>
+  /** Everything the log held at start has been sent. */
+  | Readonly<{ kind: 'caughtUp'; shard: number }>
+  | Readonly<{ kind: 'request'; id: number; slot: number; op: string; body: unknown }>
+
+export type FromLane =
+  /** Snapshots are loaded: replay each shard from behind `applied`. `publisher` is the newest this lane has seen. */
+  | Readonly<{ kind: 'opened'; shards: readonly Readonly<{ shard: number; applied: number }>[]; publisher: number }>
+  /** (shard, offset) of applied records, in order; refusals of records that had any. */
+  | Readonly<{ kind: 'applied'; offsets: Float64Array; refusals: ReadonlyMap<number, Uint32Array> | null }>
+  /** A snapshot is durable: the log below `trimBefore` is not needed any more. */
+  | Readonly<{ kind: 'snapshot'; shard: number; trimBefore: number }>
+  | Readonly<{ kind: 'answer'; id: number; body: unknown }>
+  | Readonly<{ kind: 'failure'; id: number; code: ErrorCode; message: string; detail: Readonly<Record<string, unknown>> }>
+  | Readonly<{ kind: 'log'; level: 'debug' | 'info' | 'warn' | 'error'; fields: Readonly<Record<string, unknown>>; message: string }>
+
+/** Numbers of a lane that /metrics and /status show; sums over lanes are made on the main thread. */
+export type LaneStatus = Readonly<{
+  series: number
+  seriesCreated: number
+  seriesRemoved: number
+  chunks: number
+  chunksCreated: number
+  chunksRemoved: number
+  minTime: number
+  maxTime: number
+  totals: readonly number[]
+  histogramsAppended: number
+  headBytes: number
+  chunkBytes: number
+  labelPairs: number
+  exemplars: number
+  exemplarSeries: number
+  exemplarsAppended: number
+  exemplarsOutOfOrder: number
+  exemplarCapacity: number
+  applied: readonly Readonly<{ shard: number; applied: number }>[]
+  families: readonly MetricFamily[]
+}>
+
+export const cancelSlots = 1024

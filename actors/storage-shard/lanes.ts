@@ -1,0 +1,226 @@
+// The main thread's side of the storage workers: starts them, feeds each shard's log to the lane that owns it, asks them, and starts a lane
+// that has died again from its snapshots and the log.
+import { PromhiveError } from '../../src/base/errors.ts'
+import type { Logger } from '../../src/base/logger.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { Compute, Lane, LaneEntry } from '../../src/ports/compute.ts'
+import type { Log, LogRecord } from '../../cluster/ports.ts'
+import { cancelSlots, type FromLane, type LaneRecord, type LaneSetup, type ToLane } from './lane-protocol.ts'
+
+export type LanesOptions = Readonly<{
+  compute: Compute
+  entry: LaneEntry
+  clock: Clock
+  log: Log
+  logger: Logger
+  setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags'>
+  lanes: number
+  /** Called for every applied record. */
+  onApplied: (shard: number, offset: number, refusals: Uint32Array | null) => void
+}>
+
+interface Running {
+  readonly index: number
+  readonly shards: readonly number[]
+  lane: Lane | null
+  readonly applied: Map<number, number>
+  follows: (() => void)[]
+  outbox: LaneRecord[]
+  flushing: boolean
+  restarts: number
+}
+
+type Request = Readonly<{ lane: number; slot: number; resolve: (body: unknown) => void; reject: (thrown: unknown) => void }>
+
+export class Lanes {
+  readonly #options: LanesOptions
+  readonly #running: Running[]
+  readonly #requests = new Map<number, Request>()
+  readonly #flags = new SharedArrayBuffer(cancelSlots * 4)
+  readonly #cancelled = new Int32Array(this.#flags)
+  readonly #freeSlots = Array.from({ length: cancelSlots }, (_, i) => i)
+  #nextRequest = 1
+  #stopping = false
+  /** Newest publisher any shard has seen. */
+  publisher = 0
+  /** Records to replay at start, and how many are done. */
+  replay = { total: 0, done: 0 }
+
+  constructor(options: LanesOptions) {
+    this.#options = options
+    const { lanes, setup } = options
+    this.#running = Array.from({ length: lanes }, (_, index) => ({
+      index,
+      shards: Array.from({ length: setup.shardsTotal }, (_s, shard) => shard).filter((shard) => shard % lanes === index),
+      lane: null,
+      applied: new Map(),
+      follows: [],
+      outbox: [],
+      flushing: false,
+      restarts: 0,
+    }))
+  }
+
+  get count(): number {
+    return this.#running.length
+  }
+
+  /** Resolves when every shard has replayed its log. */
+  async start(): Promise<void> {
+    await Promise.all(this.#running.map((running) => this.#start(running)))
+  }
+
+  async #start(running: Running): Promise<void> {
+    const { compute, entry, setup, log } = this.#options
+    const opened = Promise.withResolvers<void>()
+    const lane = await compute.start(
+      entry,
+      { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags } satisfies LaneSetup,
+      (why) => this.#exited(running, why),
+    )
+    running.lane = lane
+    lane.onMessage((message) => this.#heard(running, message as FromLane, opened.resolve))
+    await opened.promise
+    const ends = running.shards.map((shard) => ({ shard, end: log.end(shard) }))
+    for (const { shard, end } of ends) this.replay.total += Math.max(0, end - running.applied.get(shard)!)
+    await Promise.all(
+      ends.map(async ({ shard, end }) => {
+        const level = Promise.withResolvers<void>()
+        running.follows.push(
+          log.follow(
+            shard,
+            running.applied.get(shard)! + 1,
+            (record) => this.#forward(running, shard, record),
+            (why) => {
+              this.#options.logger.error({ shard, ...why }, 'cannot follow the log of a shard')
+              level.resolve()
+            },
+          ),
+        )
+        while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
+        level.resolve()
+        await level.promise
+        this.#send(running, { kind: 'caughtUp', shard })
+      }),
+    )
+  }
+
+  #forward(running: Running, shard: number, record: LogRecord): void {
+    running.outbox.push({ shard, ...record })
+    if (running.flushing) return
+    running.flushing = true
+    queueMicrotask(() => {
+      running.flushing = false
+      const records = running.outbox
+      running.outbox = []
+      // a record that has a buffer to itself is given away, one that lies in a segment is copied by the clone
+      const transfer = records.flatMap(({ bytes }) => (bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : []))
+      this.#send(running, { kind: 'records', records }, transfer)
+    })
+  }
+
+  #send(running: Running, message: ToLane, transfer: readonly ArrayBuffer[] = []): void {
+    running.lane?.send(message, transfer)
+  }
+
+  #heard(running: Running, message: FromLane, opened: () => void): void {
+    switch (message.kind) {
+      case 'opened':
+        for (const { shard, applied } of message.shards) running.applied.set(shard, applied)
+        this.publisher = Math.max(this.publisher, message.publisher)
+        opened()
+        return
+      case 'applied': {
+        const { offsets, refusals } = message
+        for (let i = 0; i < offsets.length; i += 2) {
+          const shard = offsets[i]!
+          const offset = offsets[i + 1]!
+          running.applied.set(shard, offset)
+          this.replay.done++
+          this.#options.onApplied(shard, offset, refusals?.get(i) ?? null)
+        }
+        return
+      }
+      case 'snapshot':
+        void this.#options.log.trim(message.shard, message.trimBefore)
+        return
+      case 'answer':
+        this.#settle(message.id)?.resolve(message.body)
+        return
+      case 'failure':
+        this.#settle(message.id)?.reject(new PromhiveError(message.code, message.message, message.detail))
+        return
+      case 'log':
+        this.#options.logger[message.level](message.fields, message.message)
+        return
+    }
+  }
+
+  #settle(id: number): Request | undefined {
+    const request = this.#requests.get(id)
+    if (request === undefined) return undefined
+    this.#requests.delete(id)
+    this.#cancelled[request.slot] = 0
+    this.#freeSlots.push(request.slot)
+    return request
+  }
+
+  #exited(running: Running, why: string): void {
+    running.lane = null
+    for (const cancel of running.follows.splice(0)) cancel()
+    for (const [id, request] of this.#requests) {
+      if (request.lane === running.index)
+        this.#settle(id)?.reject(new PromhiveError('UNAVAILABLE', `storage worker ${running.index} ended: ${why}`))
+    }
+    if (this.#stopping) return
+    const delayMs = Math.min(30_000, 200 * 2 ** running.restarts++)
+    this.#options.logger.error({ lane: running.index, why, delayMs }, 'a storage worker ended and is started again')
+    this.#options.clock.after(delayMs, () => {
+      this.#start(running).catch((thrown: unknown) => this.#exited(running, String(thrown)))
+    })
+  }
+
+  /** Asks one lane. The signal makes the lane stop within its next check. */
+  ask<T>(lane: number, op: string, body: unknown, signal?: AbortSignal): Promise<T> {
+    const running = this.#running[lane]!
+    if (running.lane === null) return Promise.reject(new PromhiveError('UNAVAILABLE', `storage worker ${lane} is not running`))
+    const slot = this.#freeSlots.pop()
+    if (slot === undefined)
+      return Promise.reject(new PromhiveError('UNAVAILABLE', `${cancelSlots} requests are waiting for storage workers`))
+    const id = this.#nextRequest++
+    return new Promise((resolve, reject) => {
+      const cancel = (): void => {
+        Atomics.store(this.#cancelled, slot, 1)
+      }
+      if (signal?.aborted) cancel()
+      signal?.addEventListener('abort', cancel, { once: true })
+      const done = (): void => signal?.removeEventListener('abort', cancel)
+      this.#requests.set(id, {
+        lane,
+        slot,
+        resolve: (answer) => {
+          done()
+          resolve(answer as T)
+        },
+        reject: (thrown) => {
+          done()
+          reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+        },
+      })
+      this.#send(running, { kind: 'request', id, slot, op, body })
+    })
+  }
+
+  /** Asks every lane; the answers in lane order. */
+  askAll<T>(op: string, body: unknown, signal?: AbortSignal): Promise<T[]> {
+    return Promise.all(this.#running.map((running) => this.ask<T>(running.index, op, body, signal)))
+  }
+
+  /** Snapshots every shard and ends the workers. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    for (const running of this.#running) for (const cancel of running.follows.splice(0)) cancel()
+    await Promise.allSettled(this.#running.map((running) => this.ask(running.index, 'close', null)))
+    await Promise.all(this.#running.map((running) => running.lane?.end()))
+  }
+}

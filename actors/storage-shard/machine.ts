@@ -1,0 +1,47 @@
+import { setup } from 'xstate'
+
+/**
+ * One storage shard's life in its worker. What it owns (series, chunks, blocks) is in Shard; the machine says when.
+ *
+ *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
+ *                             └──windowPassed──▶ cutting ──▶ ready
+ *
+ * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
+ */
+export const storageShard = setup({
+  types: {
+    input: {} as ShardMachineInput,
+    context: {} as ShardMachineInput,
+    events: {} as { type: 'caughtUp' } | { type: 'windowPassed' } | { type: 'close' },
+  },
+  actions: {
+    snapshot: ({ context }) => context.snapshot(),
+    cut: ({ context }) => context.cut(),
+  },
+  delays: {
+    untilSnapshot: ({ context: { nowMs, snapshotEveryMs, snapshotOffsetMs } }) =>
+      snapshotEveryMs - ((nowMs() - snapshotOffsetMs) % snapshotEveryMs),
+  },
+}).createMachine({
+  id: 'storage-shard',
+  context: ({ input }) => input,
+  initial: 'replaying',
+  on: { close: '.closed' },
+  states: {
+    replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
+    ready: { after: { untilSnapshot: 'snapshotting' }, on: { windowPassed: 'cutting' } },
+    snapshotting: { entry: 'snapshot', always: 'ready' },
+    cutting: { entry: 'cut', always: 'ready' },
+    closed: { type: 'final', entry: 'snapshot' },
+  },
+})
+
+export type ShardMachineInput = Readonly<{
+  nowMs: () => number
+  snapshotEveryMs: number
+  snapshotOffsetMs: number
+  /** Writes a snapshot of the shard and tells how far the log may be trimmed. */
+  snapshot: () => void
+  /** Cuts the window that has passed into a block. */
+  cut: () => void
+}>

@@ -1,0 +1,199 @@
+// One storage shard: what the log's batches make of it. Applying is a pure function of the log: the same records give the same series, the same
+// refusals and the same blocks on every replica. The head is shared with the other shards of the worker; series carry their shard.
+import type { Logger } from '../../src/base/logger.ts'
+import { compileMatchers } from '../../src/model/matching.ts'
+import { SampleColumns } from '../../src/model/samples.ts'
+import { isStale, isStaleAt, staleHigh, staleLow, staleNaN } from '../../src/model/staleness.ts'
+import { staleHistogram } from '../../src/tsdb/chunks/histogram.ts'
+import type { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
+import { growTo, nextCapacity } from '../../src/tsdb/head/columns.ts'
+import { outcome, type Head } from '../../src/tsdb/head/head.ts'
+import { readSeries } from '../../src/tsdb/head/read.ts'
+import { selectSeries } from '../../src/tsdb/head/select.ts'
+import { decodeWriteBatch, readAnnouncements, type BatchDeletion, type WriteBatch } from '../../protocols/bus/write-batch.ts'
+
+/** Counts of one applied batch, by outcome (src/tsdb/head/head.ts), then exemplars out of order and samples of refs nobody announced. */
+export const countFields = [
+  'appended',
+  'duplicate',
+  'outOfOrder',
+  'outOfBounds',
+  'tooOld',
+  'unchanged',
+  'exemplarsOutOfOrder',
+  'unknownRef',
+] as const
+
+/** The end of a histogram series. */
+const staleMarker = { ...staleHistogram, isFloat: false, sum: staleNaN }
+
+interface Publisher {
+  /** Ref → series + 1; 0 = not announced. */
+  refs: Uint32Array
+  lastSequence: number
+}
+
+/** Publishers are numbered node × 2^20 + epoch: a node's newer epoch retires its older ones. */
+export const publisherEpochs = 1 << 20
+
+export class Shard {
+  readonly id: number
+  readonly head: Head
+  readonly publishers = new Map<number, Publisher>()
+  /** Offset of the last record applied. */
+  applied = 0
+  /** Newest sample, ms. */
+  maxTime = -Infinity
+  minTime = Infinity
+  /** End of the newest window that has been cut into a block: older samples are out of bounds. */
+  cutUntil = -Infinity
+  readonly totals = new Float64Array(countFields.length)
+  histogramsAppended = 0
+  readonly #exemplars: ExemplarRing
+  readonly #log: Logger
+
+  constructor(id: number, head: Head, exemplars: ExemplarRing, log: Logger) {
+    this.id = id
+    this.head = head
+    this.#exemplars = exemplars
+    this.#log = log
+  }
+
+  /**
+   * Applies one record and adds what became of its samples to `counts` (one entry per field of countFields). The samples that were refused are
+   * appended to `refusals` as (index, outcome) pairs; histograms are indexed behind the floats.
+   * Throws PromhiveError STORAGE_CORRUPT where the record is not a batch.
+   */
+  apply(offset: number, publisherId: number, sequence: number, bytes: Uint8Array, counts: Float64Array, refusals: number[]): void {
+    this.applied = offset
+    const publisher = this.#publisher(publisherId)
+    if (publisher === null || sequence <= publisher.lastSequence) return
+    publisher.lastSequence = sequence
+    const batch = decodeWriteBatch(bytes)
+    if (batch.announcements.length > 0) this.#announce(publisher, batch.announcements)
+    const before = counts.slice()
+    this.#floats(publisher, batch, counts, refusals)
+    if (batch.histograms.length > 0) this.#histograms(publisher, batch, counts, refusals)
+    for (const exemplar of batch.exemplars) {
+      const series = (publisher.refs[exemplar.ref] ?? 0) - 1
+      if (series >= 0 && !this.#exemplars.add(series, exemplar, batch.appendedMs)) counts[6]!++
+    }
+    for (const deletion of batch.deletions) this.#delete(deletion)
+    for (const ref of batch.released) this.#release(publisher, ref)
+    for (let i = 0; i < counts.length; i++) this.totals[i]! += counts[i]! - before[i]!
+    const unknown = counts[7]! - before[7]!
+    if (unknown > 0)
+      this.#log.error({ shard: this.id, offset, samples: unknown }, 'BUG: samples of a ref that was not announced were dropped')
+  }
+
+  /** Samples older than this are refused. */
+  get minValidMs(): number {
+    return Math.max(this.cutUntil, this.maxTime - this.head.options.chunkRangeMs / 2)
+  }
+
+  #floats(publisher: Publisher, batch: WriteBatch, counts: Float64Array, refusals: number[]): void {
+    const { head } = this
+    const { refs, bits, times, length } = batch
+    const known = publisher.refs
+    const range = head.options.chunkRangeMs / 2
+    const { cutUntil } = this
+    let { maxTime, minTime } = this
+    for (let i = 0; i < length; i++) {
+      const series = (known[refs[i]!] ?? 0) - 1
+      if (series < 0) {
+        counts[7]!++
+        continue
+      }
+      const time = times[i]!
+      const minValid = Math.max(cutUntil, maxTime - range)
+      let result: number
+      if (isStaleAt(bits, i)) {
+        result = head.isHistogram(series)
+          ? head.appendHistogram(series, time, staleMarker, minValid)
+          : head.append(series, time, staleHigh, staleLow, minValid)
+      } else result = head.append(series, time, bits[i * 2 + 1]!, bits[i * 2]!, minValid)
+      counts[result]!++
+      if (result === outcome.appended) {
+        if (time > maxTime) maxTime = time
+        if (time < minTime) minTime = time
+      } else if (result !== outcome.unchanged) refusals.push(i, result)
+    }
+    this.maxTime = maxTime
+    this.minTime = minTime
+  }
+
+  #histograms(publisher: Publisher, batch: WriteBatch, counts: Float64Array, refusals: number[]): void {
+    for (const [index, sample] of batch.histograms.entries()) {
+      const series = (publisher.refs[sample.ref] ?? 0) - 1
+      if (series < 0) {
+        counts[7]!++
+        continue
+      }
+      const result = this.head.appendHistogram(series, sample.timeMs, sample.histogram, this.minValidMs)
+      counts[result]!++
+      if (result === outcome.appended) {
+        this.histogramsAppended++
+        this.maxTime = Math.max(this.maxTime, sample.timeMs)
+        this.minTime = Math.min(this.minTime, sample.timeMs)
+      } else refusals.push(batch.length + index, result)
+    }
+  }
+
+  #publisher(id: number): Publisher | null {
+    const known = this.publishers.get(id)
+    if (known !== undefined) return known
+    const node = Math.floor(id / publisherEpochs)
+    for (const [other, publisher] of this.publishers) {
+      if (Math.floor(other / publisherEpochs) !== node) continue
+      if (other > id) return null
+      for (const entry of publisher.refs) if (entry > 0) this.head.holders[entry - 1]!--
+      this.publishers.delete(other)
+    }
+    const made: Publisher = { refs: new Uint32Array(1024), lastSequence: 0 }
+    this.publishers.set(id, made)
+    return made
+  }
+
+  #announce(publisher: Publisher, announcements: Uint8Array): void {
+    readAnnouncements(announcements, (ref, from, to) => {
+      if (ref >= publisher.refs.length) publisher.refs = growTo(publisher.refs, nextCapacity(publisher.refs.length, ref + 1))
+      if (publisher.refs[ref] !== 0) this.#release(publisher, ref)
+      const series = this.head.series(announcements, from, to, this.id)
+      publisher.refs[ref] = series + 1
+      this.head.holders[series]!++
+    })
+  }
+
+  #release(publisher: Publisher, ref: number): void {
+    const entry = publisher.refs[ref] ?? 0
+    if (entry === 0) return
+    publisher.refs[ref] = 0
+    this.head.holders[entry - 1]!--
+  }
+
+  /** Samples in the range are taken out and the rest is written anew, so that nothing has to be filtered when it is read. */
+  #delete(deletion: BatchDeletion): void {
+    const { head } = this
+    const mine = new Uint8Array(this.id + 1)
+    mine[this.id] = 1
+    const kept = new SampleColumns()
+    for (const series of selectSeries(head, compileMatchers(deletion.matchers), mine).slice()) {
+      kept.clear()
+      readSeries(head, series, -Infinity, Infinity, kept)
+      let touched = false
+      for (let i = 0; i < kept.length && !touched; i++) touched = kept.times[i]! >= deletion.startMs && kept.times[i]! <= deletion.endMs
+      if (!touched) continue
+      const last = head.xor.times[series]!
+      head.clearSamples(series)
+      for (let i = 0; i < kept.length; i++) {
+        const time = kept.times[i]!
+        if (time >= deletion.startMs && time <= deletion.endMs) continue
+        const histogram = kept.histograms?.[i] ?? null
+        if (histogram !== null) head.appendHistogram(series, time, histogram, -Infinity)
+        else head.append(series, time, isStale(kept.values[i]!) ? staleHigh : kept.bits[i * 2 + 1]!, kept.bits[i * 2]!, -Infinity)
+      }
+      // what was deleted does not come back by being sent again
+      head.xor.times[series] = last
+    }
+  }
+}

@@ -1,0 +1,276 @@
+// Full chunks of the head: bytes lie in segments of 1 MiB, the newest in memory, older ones in files that are read back whole on demand.
+//
+//   chunk in a segment, at a multiple of 16   ┌ encoding <u8> │ 0 <u8> │ length <u16 LE> │ data ┐    the CRC is the segment's
+//   table, one entry per full chunk           minTimes f64 │ spans u32 │ places u32 (segment << 16 | offset / 16) │ previous u32 (entry + 1, 0 = none)
+//
+// A segment belongs to one shard, so that a shard can be handed over. Its file is  ‹directory›/‹file number, 8 digits›:
+// the segment's bytes, then their CRC32C <u32 LE>; written once, when the segment is full or a snapshot needs it.
+import { crc32c } from '../../base/crc32c.ts'
+import { PromhiveError } from '../../base/errors.ts'
+import type { Disk } from '../../ports/disk.ts'
+import { growTo, nextCapacity } from './columns.ts'
+
+export const segmentBytes = 1 << 20
+const unit = 16
+
+interface Segment {
+  readonly shard: number
+  readonly file: number
+  bytes: Uint8Array | null
+  used: number
+  /** Chunks in it that series still refer to. */
+  chunks: number
+  /** Bytes of it that are in its file. */
+  saved: number
+  touched: number
+}
+
+export class ChunkStore {
+  minTimes = new Float64Array(256)
+  spans = new Uint32Array(256)
+  places = new Uint32Array(256)
+  previous = new Uint32Array(256)
+  /** Entries in use. */
+  live = 0
+  #count = 0
+  #free = 0
+  readonly #segments: (Segment | null)[] = []
+  readonly #open = new Map<number, number>()
+  readonly #nextFile = new Map<number, number>()
+  #doomed: { shard: number; path: string; snapshots: number }[] = []
+  readonly #disk: Disk
+  readonly #directoryOf: (shard: number) => string
+  readonly #residentBytesMax: number
+  #resident = 0
+  #clock = 0
+
+  constructor(disk: Disk, directoryOf: (shard: number) => string, residentBytesMax: number) {
+    this.#disk = disk
+    this.#directoryOf = directoryOf
+    this.#residentBytesMax = residentBytesMax
+  }
+
+  /** Copies a chunk in; returns its entry + 1. `previous` is the series' entry + 1 before it. */
+  add(shard: number, encoding: number, bytes: Uint8Array, minTime: number, maxTime: number, previous: number): number {
+    let entry: number
+    if (this.#free !== 0) {
+      entry = this.#free - 1
+      this.#free = this.previous[entry]!
+    } else {
+      entry = this.#count++
+      if (entry >= this.places.length) {
+        const capacity = nextCapacity(this.places.length, this.#count)
+        this.minTimes = growTo(this.minTimes, capacity)
+        this.spans = growTo(this.spans, capacity)
+        this.places = growTo(this.places, capacity)
+        this.previous = growTo(this.previous, capacity)
+      }
+    }
+    const size = Math.ceil((bytes.length + 4) / unit) * unit
+    let index = this.#open.get(shard)
+    if (index === undefined || this.#segments[index]!.used + size > segmentBytes) index = this.#newSegment(shard, index)
+    const segment = this.#segments[index]!
+    const at = segment.used
+    const out = segment.bytes!
+    out[at] = encoding
+    out[at + 2] = bytes.length & 0xff
+    out[at + 3] = bytes.length >>> 8
+    out.set(bytes, at + 4)
+    segment.used += size
+    segment.chunks++
+    this.live++
+    this.minTimes[entry] = minTime
+    this.spans[entry] = maxTime - minTime
+    this.places[entry] = ((index << 16) | (at / unit)) >>> 0
+    this.previous[entry] = previous
+    return entry + 1
+  }
+
+  encoding(entry: number): number {
+    const place = this.places[entry]!
+    return this.#bytes(place >>> 16)[(place & 0xffff) * unit]!
+  }
+
+  /** The chunk's data: a view that is good until the next call. */
+  data(entry: number): Uint8Array {
+    const place = this.places[entry]!
+    const bytes = this.#bytes(place >>> 16)
+    const at = (place & 0xffff) * unit
+    return bytes.subarray(at + 4, at + 4 + (bytes[at + 2]! | (bytes[at + 3]! << 8)))
+  }
+
+  maxTime(entry: number): number {
+    return this.minTimes[entry]! + this.spans[entry]!
+  }
+
+  release(entry: number): void {
+    const index = this.places[entry]! >>> 16
+    this.previous[entry] = this.#free
+    this.#free = entry + 1
+    this.live--
+    const segment = this.#segments[index]!
+    segment.chunks--
+    if (segment.chunks === 0 && this.#open.get(segment.shard) !== index) this.#drop(index)
+  }
+
+  /** Writes what is not in files yet; returns the shard's segments, for its snapshot. */
+  save(shard: number): { index: number; file: number; used: number }[] {
+    const out: { index: number; file: number; used: number }[] = []
+    this.#segments.forEach((segment, index) => {
+      if (segment === null || segment.shard !== shard) return
+      if (segment.saved < segment.used) this.#write(segment, true)
+      out.push({ index, file: segment.file, used: segment.used })
+    })
+    this.#disk.syncDirectory(this.#directoryOf(shard))
+    return out
+  }
+
+  /** Takes over a segment that a snapshot names; its chunks are then added by `restore`. */
+  adopt(shard: number, file: number, used: number): number {
+    const index = this.#slot()
+    this.#segments[index] = { shard, file, bytes: null, used, chunks: 0, saved: used, touched: 0 }
+    this.#nextFile.set(shard, Math.max(this.#nextFile.get(shard) ?? 0, file + 1))
+    return index
+  }
+
+  /** Enters a chunk that lies in an adopted segment. */
+  restore(segment: number, unitOffset: number, minTime: number, span: number, previous: number): number {
+    const entry = this.#count++
+    if (entry >= this.places.length) {
+      const capacity = nextCapacity(this.places.length, this.#count)
+      this.minTimes = growTo(this.minTimes, capacity)
+      this.spans = growTo(this.spans, capacity)
+      this.places = growTo(this.places, capacity)
+      this.previous = growTo(this.previous, capacity)
+    }
+    this.minTimes[entry] = minTime
+    this.spans[entry] = span
+    this.places[entry] = ((segment << 16) | unitOffset) >>> 0
+    this.previous[entry] = previous
+    this.#segments[segment]!.chunks++
+    this.live++
+    return entry + 1
+  }
+
+  /** Call when a shard's snapshot is durable: removes the files that neither it nor the one before names any more. */
+  snapshotTaken(shard: number): void {
+    this.#doomed = this.#doomed.filter((file) => {
+      if (file.shard !== shard || ++file.snapshots < 2) return true
+      this.#disk.remove(file.path)
+      return false
+    })
+  }
+
+  /** Removes files of a shard that no segment owns: left behind by a crash. */
+  sweep(shard: number): void {
+    const owned = new Set(this.#segments.flatMap((s) => (s !== null && s.shard === shard ? [fileName(s.file)] : [])))
+    const directory = this.#directoryOf(shard)
+    for (const name of this.#disk.list(directory)) {
+      if (!owned.has(name)) this.#disk.remove(`${directory}/${name}`)
+      this.#nextFile.set(shard, Math.max(this.#nextFile.get(shard) ?? 0, Number.parseInt(name, 10) + 1 || 0))
+    }
+  }
+
+  get residentBytes(): number {
+    return this.#resident + this.places.length * 20
+  }
+
+  /** Bytes of all chunks, in memory or in files. */
+  get chunkBytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + (segment?.used ?? 0), 0)
+  }
+
+  #slot(): number {
+    const free = this.#segments.indexOf(null)
+    return free === -1 ? this.#segments.push(null) - 1 : free
+  }
+
+  #newSegment(shard: number, before: number | undefined): number {
+    const index = this.#slot()
+    if (index > 0xffff)
+      throw new PromhiveError('STORAGE_FULL', `cannot keep another chunk: ${index} segments of ${segmentBytes} bytes are in use`)
+    const file = this.#nextFile.get(shard) ?? 0
+    this.#nextFile.set(shard, file + 1)
+    this.#segments[index] = { shard, file, bytes: new Uint8Array(segmentBytes), used: 0, chunks: 0, saved: 0, touched: ++this.#clock }
+    this.#resident += segmentBytes
+    this.#open.set(shard, index)
+    if (before !== undefined && this.#segments[before]!.chunks === 0) this.#drop(before)
+    this.#evict()
+    return index
+  }
+
+  #bytes(index: number): Uint8Array {
+    const segment = this.#segments[index]!
+    segment.touched = ++this.#clock
+    if (segment.bytes === null) {
+      segment.bytes = this.#read(segment)
+      this.#resident += segmentBytes
+      this.#evict(index)
+    }
+    return segment.bytes
+  }
+
+  #path(segment: Segment): string {
+    return `${this.#directoryOf(segment.shard)}/${fileName(segment.file)}`
+  }
+
+  #write(segment: Segment, durable: boolean): void {
+    const out = new Uint8Array(segment.used + 4)
+    out.set(segment.bytes!.subarray(0, segment.used))
+    new DataView(out.buffer).setUint32(segment.used, crc32c(out, 0, segment.used), true)
+    const path = this.#path(segment)
+    this.#disk.makeDirectory(this.#directoryOf(segment.shard))
+    // the file may hold an earlier, shorter state that a snapshot names: replace it whole
+    this.#disk.write(`${path}.tmp`, out)
+    if (durable) {
+      const file = this.#disk.open(`${path}.tmp`, 'append')
+      file.syncNow()
+      file.close()
+    }
+    this.#disk.rename(`${path}.tmp`, path)
+    segment.saved = segment.used
+  }
+
+  #read(segment: Segment): Uint8Array {
+    const path = this.#path(segment)
+    const bytes = this.#disk.read(path)
+    const at = bytes.length - 4
+    if (at < segment.used) {
+      throw new PromhiveError('STORAGE_CORRUPT', `cannot read head chunks ${path}: ${bytes.length} bytes, expected ${segment.used + 4}`)
+    }
+    const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true)
+    if (stored !== crc32c(bytes, 0, at))
+      throw new PromhiveError('STORAGE_CORRUPT', `cannot read head chunks ${path}: checksum does not match`)
+    const whole = new Uint8Array(segmentBytes)
+    whole.set(bytes.subarray(0, segment.used))
+    return whole
+  }
+
+  #drop(index: number): void {
+    const segment = this.#segments[index]!
+    if (segment.bytes !== null) this.#resident -= segmentBytes
+    // a snapshot on disk may still name the file
+    if (segment.saved > 0) this.#doomed.push({ shard: segment.shard, path: this.#path(segment), snapshots: 0 })
+    this.#segments[index] = null
+  }
+
+  /** Sends the longest untouched full segments to their files until the budget is kept. */
+  #evict(keep = -1): void {
+    while (this.#resident > this.#residentBytesMax) {
+      let oldest = -1
+      this.#segments.forEach((segment, index) => {
+        if (segment === null || segment.bytes === null || index === keep || this.#open.get(segment.shard) === index) return
+        if (oldest === -1 || segment.touched < this.#segments[oldest]!.touched) oldest = index
+      })
+      if (oldest === -1) return
+      const segment = this.#segments[oldest]!
+      if (segment.saved < segment.used) this.#write(segment, false)
+      segment.bytes = null
+      this.#resident -= segmentBytes
+    }
+  }
+}
+
+function fileName(file: number): string {
+  return String(file).padStart(8, '0')
+}

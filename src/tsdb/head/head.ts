@@ -1,0 +1,461 @@
+// The head of one storage worker: the active series of all its shards, in columns, with one open chunk each.
+//
+//   series i   labels → pair ids   open chunk: arena address, class, first time, XOR state (its last time and value stay when it closes)
+//              full chunks: a list in the chunk store, newest first
+//
+// A float sample costs a few column reads and its bits in the open chunk. Native histograms are rarer: their open chunk is a list of values
+// that is encoded when it closes. Nothing here knows of logs or threads: a shard applies batches in log order and the outcome depends on them alone.
+import { assert } from '../../base/assert.ts'
+import { ByteWriter } from '../../base/bytes.ts'
+import type { Histogram } from '../../model/histogram.ts'
+import { hashBytes } from '../../model/label-bytes.ts'
+import type { Labels } from '../../model/labels.ts'
+import { isStale, staleHigh, staleLow } from '../../model/staleness.ts'
+import { chunkEncoding } from '../chunks/decode.ts'
+import { isFloatChunk, OpenHistogramChunk } from '../chunks/open-histogram.ts'
+import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from '../chunks/xor-append.ts'
+import type { ChunkStore } from './chunk-store.ts'
+import { arenaBytesMax, ByteArena, classBytes, growTo, nextCapacity } from './columns.ts'
+import { LabelPairs } from './label-pairs.ts'
+import { Postings } from './postings.ts'
+
+/** What became of a sample. */
+export const outcome = { appended: 0, duplicate: 1, outOfOrder: 2, outOfBounds: 3, tooOld: 4, unchanged: 5 } as const
+export type Outcome = (typeof outcome)[keyof typeof outcome]
+
+export type HeadOptions = Readonly<{
+  samplesPerChunk: number
+  /** Blocks cover aligned windows of this length; no chunk straddles two. */
+  chunkRangeMs: number
+}>
+
+/** Bits of a sample that repeats the delta and the value before it, and of a second sample that repeats the value. */
+const steadySampleBits = 2
+const secondSampleBits = 49
+
+export class Head {
+  readonly pairs = new LabelPairs()
+  readonly postings = new Postings()
+  readonly chunks: ChunkStore
+  readonly options: HeadOptions
+  /** Entries of the columns in use, freed ones included. */
+  count = 0
+  /** Series there are. */
+  live = 0
+  /** Over all float and histogram samples held, ms; Infinity / −Infinity where there is none. */
+  minTime = Infinity
+  maxTime = -Infinity
+  seriesCreated = 0
+  seriesRemoved = 0
+  chunksCreated = 0
+  chunksRemoved = 0
+
+  alive = new Uint8Array(256)
+  shards = new Uint16Array(256)
+  hashes = new Uint32Array(256)
+  firstTimes = new Float64Array(256)
+  /** Of the open chunk; `times` and `values` (bits) keep the newest float or histogram time and the newest float when it has closed. */
+  xor = new XorStates(256)
+  /** Refs of publishers and other holders: a series with any is not collected. */
+  holders = new Uint16Array(256)
+  newestChunk = new Uint32Array(256)
+  #chunkAt = new Uint32Array(256)
+  #chunkClass = new Uint8Array(256)
+  #labelsAt = new Uint32Array(256)
+  /** Pages of [count, pair id…] per series. */
+  readonly #labelPages: Uint32Array[] = []
+  #labelsUsed = labelPageEntries
+  readonly #freeSeries: number[] = []
+  #table = new Uint32Array(1024)
+  readonly #arena = new ByteArena()
+  /** Open histogram chunks, by series. */
+  readonly #histograms = new Map<number, OpenHistogramChunk>()
+  readonly #pairScratch: number[] = []
+
+  constructor(chunks: ChunkStore, options: HeadOptions) {
+    this.chunks = chunks
+    this.options = options
+  }
+
+  // ---- series
+
+  /** The series with these canonical label bytes, created on its shard where it is new. */
+  series(bytes: Uint8Array, from: number, to: number, shard: number): number {
+    const hash = hashBytes(bytes, from, to)
+    const pairs = this.#pairScratch
+    pairs.length = 0
+    for (let i = from; i < to;) {
+      const end = labelEnd(bytes, i)
+      pairs.push(this.pairs.intern(bytes, i, end))
+      i = end
+    }
+    const mask = this.#table.length - 1
+    let slot = hash & mask
+    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
+      if (this.hashes[entry - 1] === hash && this.#hasPairs(entry - 1, pairs)) return entry - 1
+    }
+    return this.#create(hash, pairs, shard)
+  }
+
+  labels(series: number): Labels {
+    const at = this.#labelsAt[series]!
+    const page = this.#labelPages[at >>> labelPageBits]!
+    const start = at & (labelPageEntries - 1)
+    const n = page[start]!
+    const out = new Array<string>(n * 2)
+    for (let k = 0; k < n; k++) {
+      const pair = page[start + 1 + k]!
+      out[k * 2] = this.pairs.name(pair)
+      out[k * 2 + 1] = this.pairs.value(pair)
+    }
+    return out
+  }
+
+  /** Pair ids of a series, in order of their names: a view. */
+  pairsOf(series: number): Uint32Array {
+    const at = this.#labelsAt[series]!
+    const start = at & (labelPageEntries - 1)
+    const page = this.#labelPages[at >>> labelPageBits]!
+    return page.subarray(start + 1, start + 1 + page[start]!)
+  }
+
+  writeLabels(series: number, into: ByteWriter): void {
+    for (const pair of this.pairsOf(series)) this.pairs.write(pair, into)
+  }
+
+  // ---- samples
+
+  /**
+   * Appends a float. `high` and `low` are its bits, so that the staleness marker survives.
+   * @param minValidMs samples before it are out of bounds.
+   */
+  append(series: number, time: number, high: number, low: number, minValidMs: number): Outcome {
+    const { xor } = this
+    const open = xor.counts[series]!
+    const last = xor.times[series]!
+    if (time <= last) {
+      if (time === last && xor.values[series * 2 + 1] === low && xor.values[series * 2] === high) return outcome.unchanged
+      if (time < minValidMs) return outcome.outOfBounds
+      return time === last ? outcome.duplicate : outcome.outOfOrder
+    }
+    if (time < minValidMs || !(Math.abs(time) < chunkTimeMax)) return outcome.outOfBounds
+    if (this.#histograms.size > 0 && this.#histograms.has(series)) this.closeChunk(series)
+    if (open > 0 && (open >= this.options.samplesPerChunk || this.#leavesWindow(this.firstTimes[series]!, time))) this.closeChunk(series)
+    this.#addToChunk(series, this.xor.counts[series]!, time, high, low)
+    if (time < this.minTime) this.minTime = time
+    if (time > this.maxTime) this.maxTime = time
+    return outcome.appended
+  }
+
+  appendHistogram(series: number, time: number, histogram: Histogram, minValidMs: number): Outcome {
+    const last = this.xor.times[series]!
+    if (time < minValidMs || !(Math.abs(time) < chunkTimeMax)) return outcome.outOfBounds
+    if (time <= last) return time === last ? outcome.duplicate : outcome.outOfOrder
+    if (this.xor.counts[series]! > 0) this.closeChunk(series)
+    const open = this.#histograms.get(series)
+    if (open === undefined) this.#histograms.set(series, OpenHistogramChunk.start(time, histogram, null))
+    else if (
+      open.count >= this.options.samplesPerChunk ||
+      this.#leavesWindow(open.minTime, time) ||
+      open.isFloat !== isFloatChunk(histogram)
+    ) {
+      this.closeChunk(series)
+      this.#histograms.set(series, OpenHistogramChunk.start(time, histogram, open))
+    } else {
+      const next = open.append(time, histogram)
+      if (next !== open) {
+        this.closeChunk(series)
+        this.#histograms.set(series, next)
+      }
+    }
+    // the newest value's bits, as floats keep them: a staleness marker is told by them
+    const stale = isStale(histogram.sum)
+    this.xor.times[series] = time
+    this.xor.values[series * 2] = stale ? staleHigh : 0
+    this.xor.values[series * 2 + 1] = stale ? staleLow : 0
+    if (time < this.minTime) this.minTime = time
+    if (time > this.maxTime) this.maxTime = time
+    return outcome.appended
+  }
+
+  /** True where the series' newest sample is a native histogram: a float staleness marker then becomes a histogram's. */
+  isHistogram(series: number): boolean {
+    return (
+      this.#histograms.has(series) ||
+      (this.xor.counts[series] === 0 &&
+        this.newestChunk[series] !== 0 &&
+        this.chunks.encoding(this.newestChunk[series]! - 1) !== chunkEncoding.xor)
+    )
+  }
+
+  /** True where the series has ended with a staleness marker. */
+  isStaleSeries(series: number): boolean {
+    return this.xor.values[series * 2] === staleHigh && this.xor.values[series * 2 + 1] === staleLow
+  }
+
+  /** Moves the open chunk, where there is one, to the chunk store. */
+  closeChunk(series: number): void {
+    const open = this.#histograms.get(series)
+    if (open !== undefined) {
+      this.#histograms.delete(series)
+      this.#keepChunk(series, open.encoding, open.bytes(), open.minTime, open.maxTime)
+      return
+    }
+    if (this.xor.counts[series] === 0) return
+    this.#keepChunk(series, chunkEncoding.xor, this.openChunk(series), this.firstTimes[series]!, this.xor.times[series]!)
+    this.#arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
+    this.xor.counts[series] = 0
+  }
+
+  /** Bytes of the open XOR chunk, with its sample count: a view that is good until the series is next appended to. */
+  openChunk(series: number): Uint8Array {
+    const address = this.#chunkAt[series]!
+    const offset = this.#arena.offset(address)
+    return this.#arena.page(address).subarray(offset, offset + this.xor.byteLength(series))
+  }
+
+  openHistogram(series: number): OpenHistogramChunk | undefined {
+    return this.#histograms.get(series)
+  }
+
+  #keepChunk(series: number, encoding: number, bytes: Uint8Array, minTime: number, maxTime: number): void {
+    this.newestChunk[series] = this.chunks.add(this.shards[series]!, encoding, bytes, minTime, maxTime, this.newestChunk[series]!)
+    this.chunksCreated++
+  }
+
+  #leavesWindow(from: number, time: number): boolean {
+    const range = this.options.chunkRangeMs
+    return Math.floor(from / range) !== Math.floor(time / range)
+  }
+
+  #addToChunk(series: number, n: number, time: number, high: number, low: number): void {
+    const { xor } = this
+    if (n === 0) {
+      this.#chunkAt[series] = this.#arena.allocate(0)
+      this.#chunkClass[series] = 0
+      this.firstTimes[series] = time
+      xor.clear(series)
+    } else {
+      // a steady series needs two bits: it must not grow for the room that another would need
+      const same = xor.values[series * 2] === high && xor.values[series * 2 + 1] === low
+      const steady = same && (n === 1 || time - xor.times[series]! === xor.deltas[series])
+      const need = steady ? (n === 1 ? secondSampleBits : steadySampleBits) : xorSampleBytesMax * 8
+      const sizeClass = this.#chunkClass[series]!
+      if (xor.positions[series]! + need > classBytes(sizeClass) * 8) this.#growChunk(series, sizeClass)
+    }
+    const address = this.#chunkAt[series]!
+    appendXor(xor, series, this.#arena.page(address), this.#arena.offset(address), time, high, low)
+  }
+
+  #growChunk(series: number, sizeClass: number): void {
+    assert(classBytes(sizeClass) < arenaBytesMax, `an open chunk needs more than ${arenaBytesMax} bytes`)
+    const from = this.#chunkAt[series]!
+    const to = this.#arena.allocate(sizeClass + 1)
+    const start = this.#arena.offset(from)
+    this.#arena.page(to).set(this.#arena.page(from).subarray(start, start + this.xor.byteLength(series)), this.#arena.offset(to))
+    this.#arena.release(from, sizeClass)
+    this.#chunkAt[series] = to
+    this.#chunkClass[series] = sizeClass + 1
+  }
+
+  // ---- collection
+
+  /**
+   * Drops full chunks of a shard that end before `beforeMs`, closes open chunks that do, and removes series that then hold nothing and that nobody refers to.
+   * @returns the series removed.
+   */
+  truncate(shard: number, beforeMs: number): number {
+    const keep = new Uint8Array(this.count).fill(1)
+    const pairsTouched = new Set<number>()
+    let removed = 0
+    for (let series = 0; series < this.count; series++) {
+      if (this.alive[series] === 0 || this.shards[series] !== shard) continue
+      if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
+      this.#dropChunks(series, beforeMs)
+      if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0) {
+        keep[series] = 0
+        for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
+        removed++
+      }
+    }
+    if (removed > 0) {
+      for (const pair of pairsTouched) this.postings.filter(pair, keep)
+      for (let series = 0; series < this.count; series++) if (keep[series] === 0) this.#remove(series)
+      this.#rehash(this.#table.length)
+    }
+    return removed
+  }
+
+  /** Drops all samples of a series; it is as if it had just been created. */
+  clearSamples(series: number): void {
+    if (this.#histograms.delete(series)) {
+      // its open chunk was the list
+    } else if (this.xor.counts[series]! > 0) this.#arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
+    this.#dropChunks(series, Infinity)
+    this.xor.clear(series)
+    this.xor.times[series] = -Infinity
+  }
+
+  #hasOpen(series: number): boolean {
+    return this.xor.counts[series]! > 0 || this.#histograms.has(series)
+  }
+
+  #dropChunks(series: number, beforeMs: number): void {
+    // newest first, so everything behind the first old chunk is old too
+    let link = this.newestChunk[series]!
+    let newer = 0
+    while (link !== 0 && this.chunks.maxTime(link - 1) >= beforeMs) {
+      newer = link
+      link = this.chunks.previous[link - 1]!
+    }
+    if (link === 0) return
+    if (newer === 0) this.newestChunk[series] = 0
+    else this.chunks.previous[newer - 1] = 0
+    while (link !== 0) {
+      const previous = this.chunks.previous[link - 1]!
+      this.chunks.release(link - 1)
+      this.chunksRemoved++
+      link = previous
+    }
+  }
+
+  #remove(series: number): void {
+    this.alive[series] = 0
+    this.xor.times[series] = -Infinity
+    this.#freeSeries.push(series)
+    this.live--
+    this.seriesRemoved++
+  }
+
+  // ---- inside
+
+  #hasPairs(series: number, pairs: readonly number[]): boolean {
+    const at = this.#labelsAt[series]!
+    const page = this.#labelPages[at >>> labelPageBits]!
+    const start = at & (labelPageEntries - 1)
+    if (page[start] !== pairs.length) return false
+    for (let k = 0; k < pairs.length; k++) if (page[start + 1 + k] !== pairs[k]) return false
+    return true
+  }
+
+  #create(hash: number, pairs: readonly number[], shard: number): number {
+    let series = this.#freeSeries.pop()
+    let labelsAt = -1
+    if (series === undefined) {
+      series = this.count++
+      if (series >= this.alive.length) this.#grow(series + 1)
+    } else {
+      // the place of the labels is used again where they fit
+      const at = this.#labelsAt[series]!
+      if (this.#labelPages[at >>> labelPageBits]![at & (labelPageEntries - 1)]! >= pairs.length) labelsAt = at
+    }
+    if (labelsAt === -1) {
+      if (this.#labelsUsed + pairs.length + 1 > labelPageEntries) {
+        assert(pairs.length < labelPageEntries, `a series has ${pairs.length} labels`)
+        this.#labelPages.push(new Uint32Array(labelPageEntries))
+        this.#labelsUsed = 0
+      }
+      labelsAt = (this.#labelPages.length - 1) * labelPageEntries + this.#labelsUsed
+      this.#labelsUsed += pairs.length + 1
+    }
+    const page = this.#labelPages[labelsAt >>> labelPageBits]!
+    let at = labelsAt & (labelPageEntries - 1)
+    page[at++] = pairs.length
+    for (const pair of pairs) {
+      page[at++] = pair
+      this.postings.add(pair, series)
+    }
+    this.#labelsAt[series] = labelsAt
+    this.alive[series] = 1
+    this.shards[series] = shard
+    this.hashes[series] = hash
+    this.xor.clear(series)
+    this.xor.times[series] = -Infinity
+    this.holders[series] = 0
+    this.newestChunk[series] = 0
+    this.live++
+    this.seriesCreated++
+    if (this.live * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
+    else this.#place(series)
+    return series
+  }
+
+  #place(series: number): void {
+    const mask = this.#table.length - 1
+    let slot = this.hashes[series]! & mask
+    while (this.#table[slot] !== 0) slot = (slot + 1) & mask
+    this.#table[slot] = series + 1
+  }
+
+  #rehash(size: number): void {
+    this.#table = new Uint32Array(size)
+    for (let series = 0; series < this.count; series++) if (this.alive[series] === 1) this.#place(series)
+  }
+
+  #grow(need: number): void {
+    const n = nextCapacity(this.alive.length, need)
+    this.alive = growTo(this.alive, n)
+    this.shards = growTo(this.shards, n)
+    this.hashes = growTo(this.hashes, n)
+    this.firstTimes = growTo(this.firstTimes, n)
+    this.xor.grow(n)
+    this.holders = growTo(this.holders, n)
+    this.newestChunk = growTo(this.newestChunk, n)
+    this.#chunkAt = growTo(this.#chunkAt, n)
+    this.#chunkClass = growTo(this.#chunkClass, n)
+    this.#labelsAt = growTo(this.#labelsAt, n)
+  }
+
+  /** Bytes of all columns, lists and arenas; what is on the JavaScript heap is not counted. */
+  get byteLength(): number {
+    const perSeries = 1 + 2 + 4 + 8 + 32 + 2 + 4 + 4 + 1 + 4
+    return (
+      this.alive.length * perSeries +
+      (this.#labelPages.length * labelPageEntries + this.#table.length) * 4 +
+      this.#arena.byteLength +
+      this.pairs.byteLength +
+      this.postings.byteLength
+    )
+  }
+
+  // ---- snapshots: the state of an open chunk besides its bytes
+
+  /** Puts back an open chunk that a snapshot kept; its XOR state is set by the caller. */
+  restoreOpenChunk(series: number, bytes: Uint8Array): void {
+    let sizeClass = 0
+    while (classBytes(sizeClass) < bytes.length) sizeClass++
+    const address = this.#arena.allocate(sizeClass)
+    this.#arena.page(address).set(bytes, this.#arena.offset(address))
+    this.#chunkAt[series] = address
+    this.#chunkClass[series] = sizeClass
+  }
+
+  /** Enters a series that a snapshot kept; the pairs are of this head. */
+  restoreSeries(hash: number, pairs: readonly number[], shard: number): number {
+    return this.#create(hash, pairs, shard)
+  }
+
+  restoreHistogram(series: number, open: OpenHistogramChunk): void {
+    this.#histograms.set(series, open)
+  }
+}
+
+const labelPageBits = 16
+const labelPageEntries = 1 << labelPageBits
+
+/** Where the label that starts at `at` ends. */
+function labelEnd(bytes: Uint8Array, at: number): number {
+  let i = at
+  for (let part = 0; part < 2; part++) {
+    let length = 0
+    let scale = 1
+    for (;;) {
+      const byte = bytes[i++]!
+      length += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 128
+    }
+    i += length
+  }
+  return i
+}

@@ -1,0 +1,151 @@
+// Every distinct (label name, label value) of a storage worker, once. A series is then a short list of pair ids, and a posting list belongs
+// to a pair id. The bytes of a pair are its canonical label bytes, so a pair is found without making a string.
+//
+//   arena    Uint8Array   pair bytes one after the other          offsets  Uint32Array[pairs + 1]
+//   table    Uint32Array  open addressing: pair id + 1, 0 = free  hashes   Uint32Array[pairs]
+//   names    one entry per label name, with the ids of its pairs
+import { ByteReader, ByteWriter, utf8Text } from '../../base/bytes.ts'
+import { growUint32 } from './columns.ts'
+import { hashBytes } from '../../model/label-bytes.ts'
+
+export class LabelPairs {
+  count = 0
+  #arena = new Uint8Array(1 << 16)
+  #used = 0
+  #offsets = new Uint32Array(1025)
+  #hashes = new Uint32Array(1024)
+  #nameIds = new Uint32Array(1024)
+  #table = new Uint32Array(4096)
+  readonly #values: (string | undefined)[] = []
+  readonly #names: { name: string; pairs: number[] }[] = []
+  readonly #nameIndex = new Map<string, number>()
+  readonly #key = new ByteWriter(256)
+
+  /** Bytes this table holds, strings not counted. */
+  get byteLength(): number {
+    return this.#arena.length + (this.#offsets.length + this.#hashes.length + this.#nameIds.length + this.#table.length) * 4
+  }
+
+  /** The id of the pair in bytes[from, to), made where it is new. */
+  intern(bytes: Uint8Array, from: number, to: number): number {
+    const hash = hashBytes(bytes, from, to)
+    const mask = this.#table.length - 1
+    let slot = hash & mask
+    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
+      if (this.#hashes[entry - 1] === hash && this.#same(entry - 1, bytes, from, to)) return entry - 1
+    }
+    return this.#add(hash, bytes, from, to)
+  }
+
+  /** The id of a pair, or −1 where no series has had it. */
+  find(name: string, value: string): number {
+    const key = this.#key
+    key.length = 0
+    key.text(name)
+    key.text(value)
+    const bytes = key.written()
+    const hash = hashBytes(bytes, 0, bytes.length)
+    const mask = this.#table.length - 1
+    let slot = hash & mask
+    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
+      if (this.#hashes[entry - 1] === hash && this.#same(entry - 1, bytes, 0, bytes.length)) return entry - 1
+    }
+    return -1
+  }
+
+  name(pair: number): string {
+    return this.#names[this.#nameIds[pair]!]!.name
+  }
+
+  nameId(pair: number): number {
+    return this.#nameIds[pair]!
+  }
+
+  /** −1 where no series has had a label of this name. */
+  findName(name: string): number {
+    return this.#nameIndex.get(name) ?? -1
+  }
+
+  value(pair: number): string {
+    let value = this.#values[pair]
+    if (value === undefined) {
+      const reader = new ByteReader(this.#arena, this.#offsets[pair]!, this.#offsets[pair + 1]!)
+      reader.raw(reader.uvarint())
+      value = reader.text()
+      this.#values[pair] = value
+    }
+    return value
+  }
+
+  /** All label names ever seen, in no order. */
+  names(): string[] {
+    return this.#names.map((entry) => entry.name)
+  }
+
+  /** Ids of all pairs with this name; not to be changed. */
+  pairsOf(name: string): readonly number[] {
+    const id = this.#nameIndex.get(name)
+    return id === undefined ? [] : this.#names[id]!.pairs
+  }
+
+  /** Appends the canonical bytes of a pair. */
+  write(pair: number, into: ByteWriter): void {
+    into.raw(this.#arena.subarray(this.#offsets[pair], this.#offsets[pair + 1]))
+  }
+
+  bytesOf(pair: number): number {
+    return this.#offsets[pair + 1]! - this.#offsets[pair]!
+  }
+
+  #same(pair: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const start = this.#offsets[pair]!
+    if (this.#offsets[pair + 1]! - start !== to - from) return false
+    const arena = this.#arena
+    for (let i = from, j = start; i < to; i++, j++) if (bytes[i] !== arena[j]) return false
+    return true
+  }
+
+  #add(hash: number, bytes: Uint8Array, from: number, to: number): number {
+    const pair = this.count++
+    const length = to - from
+    if (this.#used + length > this.#arena.length) {
+      const grown = new Uint8Array(Math.max(this.#used + length, this.#arena.length * 2))
+      grown.set(this.#arena.subarray(0, this.#used))
+      this.#arena = grown
+    }
+    this.#arena.set(bytes.subarray(from, to), this.#used)
+    this.#used += length
+    if (pair >= this.#hashes.length) {
+      this.#offsets = growUint32(this.#offsets, pair * 2 + 1)
+      this.#hashes = growUint32(this.#hashes, pair * 2)
+      this.#nameIds = growUint32(this.#nameIds, pair * 2)
+    }
+    this.#offsets[pair + 1] = this.#used
+    this.#hashes[pair] = hash
+    const reader = new ByteReader(bytes, from, to)
+    const name = utf8Text(reader.raw(reader.uvarint()))
+    let nameId = this.#nameIndex.get(name)
+    if (nameId === undefined) {
+      nameId = this.#names.length
+      this.#names.push({ name, pairs: [] })
+      this.#nameIndex.set(name, nameId)
+    }
+    this.#nameIds[pair] = nameId
+    this.#names[nameId]!.pairs.push(pair)
+    if (this.count * 2 > this.#table.length) this.#rehash()
+    else this.#place(pair)
+    return pair
+  }
+
+  #place(pair: number): void {
+    const mask = this.#table.length - 1
+    let slot = this.#hashes[pair]! & mask
+    while (this.#table[slot] !== 0) slot = (slot + 1) & mask
+    this.#table[slot] = pair + 1
+  }
+
+  #rehash(): void {
+    this.#table = new Uint32Array(this.#table.length * 2)
+    for (let pair = 0; pair < this.count; pair++) this.#place(pair)
+  }
+}

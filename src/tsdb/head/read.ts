@@ -1,0 +1,28 @@
+// Samples of one series of the head, oldest first: full chunks from the chunk store, then the open one.
+import type { SampleColumns } from '../../model/samples.ts'
+import { decodeChunk } from '../chunks/decode.ts'
+import { decodeXor } from '../chunks/xor.ts'
+import type { Head } from './head.ts'
+
+const order: number[] = []
+
+/** Appends the samples of a series within [startMs, endMs] to `into`. */
+export function readSeries(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
+  const { chunks } = head
+  order.length = 0
+  for (let link = head.newestChunk[series]!; link !== 0; link = chunks.previous[link - 1]!) {
+    const entry = link - 1
+    if (chunks.maxTime(entry) < startMs) break
+    if (chunks.minTimes[entry]! <= endMs) order.push(entry)
+  }
+  for (let i = order.length - 1; i >= 0; i--) {
+    const entry = order[i]!
+    decodeChunk(chunks.encoding(entry), chunks.data(entry), startMs, endMs, into)
+  }
+  const open = head.openHistogram(series)
+  if (open !== undefined) {
+    if (open.maxTime >= startMs && open.minTime <= endMs) decodeChunk(open.encoding, open.bytes(), startMs, endMs, into)
+  } else if (head.xor.counts[series]! > 0 && head.xor.times[series]! >= startMs && head.firstTimes[series]! <= endMs) {
+    decodeXor(head.openChunk(series), startMs, endMs, into)
+  }
+}

@@ -1,0 +1,207 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { seededRng } from '../../../src/base/rng.ts'
+import { labelBytes, placementHash } from '../../../src/model/label-bytes.ts'
+import { labelsFromObject, type Labels } from '../../../src/model/labels.ts'
+import { compileMatchers } from '../../../src/model/matching.ts'
+import { SampleColumns } from '../../../src/model/samples.ts'
+import { staleHigh, staleLow, staleNaN } from '../../../src/model/staleness.ts'
+import { ChunkStore } from '../../../src/tsdb/head/chunk-store.ts'
+import { ExemplarRing } from '../../../src/tsdb/head/exemplars.ts'
+import { Head, outcome } from '../../../src/tsdb/head/head.ts'
+import { readSeries } from '../../../src/tsdb/head/read.ts'
+import { selectSeries } from '../../../src/tsdb/head/select.ts'
+import { checkSnapshot, encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { nodeDisk } from '../../../src/ports/node/disk.ts'
+
+const bits = new Float64Array(1)
+const halves = new Uint32Array(bits.buffer)
+function append(head: Head, series: number, time: number, value: number): number {
+  bits[0] = value
+  return Number.isNaN(value)
+    ? head.append(series, time, staleHigh, staleLow, -Infinity)
+    : head.append(series, time, halves[1]!, halves[0]!, -Infinity)
+}
+const made: string[] = []
+function freshDirectory(): string {
+  made.push(mkdtempSync(join(tmpdir(), 'promhive-head-')))
+  return made.at(-1)!
+}
+afterAll(() => made.forEach((path) => rmSync(path, { recursive: true })))
+function newHead(directory = freshDirectory(), residentBytes = 8 << 20): Head {
+  return new Head(new ChunkStore(nodeDisk(), (shard) => join(directory, String(shard)), residentBytes), {
+    samplesPerChunk: 120,
+    chunkRangeMs: 7_200_000,
+  })
+}
+function seriesOf(head: Head, labels: Labels, shard = 0): number {
+  const bytes = labelBytes(labels)
+  return head.series(bytes, 0, bytes.length, shard)
+}
+function read(head: Head, series: number, from = -Infinity, to = Infinity): [number, number][] {
+  const into = new SampleColumns()
+  readSeries(head, series, from, to, into)
+  return Array.from({ length: into.length }, (_, i) => [into.times[i]!, into.values[i]!])
+}
+
+/** Random series: some constant, some counters, some noise, with gaps and staleness markers; the model is a plain list. */
+function fill(head: Head, seed: number, seriesCount: number, samples: number): Map<number, [number, number][]> {
+  const rng = seededRng(seed)
+  const model = new Map<number, [number, number][]>()
+  for (let s = 0; s < seriesCount; s++) {
+    const series = seriesOf(head, labelsFromObject({ __name__: `m${s % 7}`, job: `j${s % 3}`, instance: String(s) }), s % 2)
+    const list: [number, number][] = []
+    let time = 1_700_000_000_000 + rng.below(100_000)
+    let value = rng.below(1000)
+    for (let i = 0; i < samples; i++) {
+      time += s % 3 === 0 ? 15_000 : 1 + rng.below(rng.chance(0.01) ? 4_000_000 : 30_000)
+      if (s % 4 === 1) value += rng.below(100)
+      else if (s % 4 === 2) value = (rng.next() - 0.5) * 10 ** rng.below(20)
+      const given = rng.chance(0.01) ? staleNaN : value
+      expect(append(head, series, time, given)).toBe(outcome.appended)
+      list.push([time, given])
+    }
+    model.set(series, list)
+  }
+  return model
+}
+
+describe('head', () => {
+  it('reads back what was appended, chunk by chunk, also when segments are on disk', () => {
+    const head = newHead(freshDirectory(), 1 << 20)
+    const model = fill(head, 1, 40, 700)
+    expect(head.chunksCreated).toBeGreaterThan(100)
+    for (const [series, list] of model) {
+      expect(read(head, series)).toEqual(list)
+      const from = list[100]![0]
+      const to = list[300]![0]
+      expect(read(head, series, from, to)).toEqual(list.slice(100, 301))
+    }
+  })
+
+  it('finds the same series by the same labels and selects by matchers', () => {
+    const head = newHead()
+    for (let i = 0; i < 500; i++)
+      seriesOf(head, labelsFromObject({ __name__: 'up', job: `j${i % 5}`, instance: `i${i}`, ...(i % 2 ? { odd: 'yes' } : {}) }), i % 4)
+    expect(head.live).toBe(500)
+    for (let i = 0; i < 500; i++)
+      seriesOf(head, labelsFromObject({ __name__: 'up', job: `j${i % 5}`, instance: `i${i}`, ...(i % 2 ? { odd: 'yes' } : {}) }), i % 4)
+    expect(head.live).toBe(500)
+    const rows: [Parameters<typeof compileMatchers>[0], number][] = [
+      [[{ name: '__name__', kind: '=', value: 'up' }], 500],
+      [[{ name: 'job', kind: '=', value: 'j1' }], 100],
+      [[{ name: 'job', kind: '=~', value: 'j1|j2' }], 200],
+      [
+        [
+          { name: 'job', kind: '=~', value: 'j[1-3]' },
+          { name: 'odd', kind: '=', value: '' },
+        ],
+        150,
+      ],
+      [[{ name: 'odd', kind: '!=', value: '' }], 250],
+      [[{ name: 'odd', kind: '!=', value: 'yes' }], 250],
+      [
+        [
+          { name: '__name__', kind: '=', value: 'up' },
+          { name: 'instance', kind: '!~', value: 'i1.*' },
+        ],
+        500 - 111,
+      ],
+      [[{ name: 'nothing', kind: '=', value: 'x' }], 0],
+      [
+        [
+          { name: 'nothing', kind: '=', value: '' },
+          { name: 'job', kind: '=', value: 'j0' },
+        ],
+        100,
+      ],
+      [
+        [
+          { name: '__name__', kind: '=~', value: '.+' },
+          { name: 'instance', kind: '=~', value: 'i(1|2|3)' },
+        ],
+        3,
+      ],
+    ]
+    for (const [matchers, count] of rows)
+      expect([matchers, selectSeries(head, compileMatchers(matchers), null).length]).toEqual([matchers, count])
+    expect(selectSeries(head, [], Uint8Array.of(0, 1, 0, 0)).length).toBe(125)
+  })
+
+  it('refuses what is old, out of order or repeated, and takes an exact repeat as seen', () => {
+    const head = newHead()
+    const series = seriesOf(head, labelsFromObject({ a: 'b' }))
+    expect(append(head, series, 1000, 1)).toBe(outcome.appended)
+    expect(append(head, series, 1000, 1)).toBe(outcome.unchanged)
+    expect(append(head, series, 1000, 2)).toBe(outcome.duplicate)
+    expect(append(head, series, 999, 2)).toBe(outcome.outOfOrder)
+    bits[0] = 5
+    expect(head.append(series, 1500, halves[1]!, halves[0]!, 2000)).toBe(outcome.outOfBounds)
+    expect(head.append(series, 2 ** 52, halves[1]!, halves[0]!, 2000)).toBe(outcome.outOfBounds)
+  })
+
+  it('comes back from a snapshot and goes on as if nothing had happened', () => {
+    const disk = freshDirectory()
+    const head = newHead(disk)
+    const model = fill(head, 2, 30, 400)
+    const exemplars = new ExemplarRing(10)
+    exemplars.add(3, { labels: ['t', '1'], value: 1, timeMs: 5, hasTime: true }, 0)
+    const refs = Uint32Array.from(model.keys(), (series) => (head.shards[series] === 0 ? series + 1 : 0))
+    const state = (shard: number) => ({
+      shard,
+      applied: 7,
+      minTime: head.minTime,
+      maxTime: head.maxTime,
+      cutUntil: -Infinity,
+      totals: [1, 2],
+      publishers: [{ id: 9, lastSequence: 4, refs: shard === 0 ? refs : new Uint32Array(0) }],
+      exemplars: [...exemplars.entries()],
+    })
+    const files = [0, 1].map((shard) => encodeSnapshot(head, state(shard)).slice())
+    const again = newHead(disk)
+    const back = files.map((file) => {
+      expect(checkSnapshot(file)).toBeNull()
+      return restoreSnapshot(again, file)
+    })
+    expect(again.live).toBe(head.live)
+    expect(back[0]!.publishers[0]).toMatchObject({ id: 9, lastSequence: 4 })
+    expect(back[1]!.exemplars).toHaveLength(1)
+    for (const [series, list] of model) {
+      const same = seriesOf(again, head.labels(series), head.shards[series]!)
+      expect(read(again, same)).toEqual(list)
+      const next = list.at(-1)![0] + 15_000
+      expect(append(again, same, next, 42)).toBe(outcome.appended)
+      expect(read(again, same)).toEqual([...list, [next, 42]])
+    }
+    files[0]![files[0]!.length >> 1]! ^= 1
+    expect(checkSnapshot(files[0]!)).toBe('checksum does not match')
+  })
+
+  it('drops chunks before a time, and series that hold nothing and that nobody holds', () => {
+    const head = newHead()
+    const model = fill(head, 3, 20, 300)
+    const held = [...model.keys()][0]!
+    head.holders[held] = 1
+    expect(head.truncate(head.shards[held]!, Infinity)).toBe(9)
+    expect(head.truncate(1 - head.shards[held]!, Infinity)).toBe(10)
+    expect(head.live).toBe(1)
+    expect(head.chunks.live).toBe(0)
+    expect(selectSeries(head, compileMatchers([{ name: 'job', kind: '=~', value: 'j.' }]), null)).toHaveLength(1)
+    // freed numbers are used again and lists stay ascending
+    head.truncate(head.shards[held]!, Infinity)
+    expect(head.live).toBe(1)
+    for (let i = 0; i < 20; i++) append(head, seriesOf(head, labelsFromObject({ __name__: 'new', job: 'j9', n: String(i) })), 1000, i)
+    const all = selectSeries(head, compileMatchers([{ name: 'job', kind: '=~', value: 'j.' }]), null)
+    expect([...all]).toEqual([...all].sort((a, b) => a - b))
+    expect(all).toHaveLength(21)
+  })
+
+  it('places all series of a classic histogram on one shard', () => {
+    const hashes = ['0.1', '1', '+Inf'].map((le) => placementHash(labelBytes(labelsFromObject({ __name__: 'x_bucket', le, job: 'a' }))))
+    expect(new Set(hashes).size).toBe(1)
+    expect(placementHash(labelBytes(labelsFromObject({ __name__: 'x_bucket', job: 'a' })))).toBe(hashes[0])
+    expect(placementHash(labelBytes(labelsFromObject({ __name__: 'x_bucket', job: 'b' })))).not.toBe(hashes[0])
+  })
+})
