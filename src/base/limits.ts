@@ -21,6 +21,8 @@ export const limits = {
   /** PromQL text and nesting. */
   queryBytesMax: 1 << 20,
   queryDepthMax: 400,
+  /** Levels of the syntax tree, chains such as `a or b or c …` included: what a recursive walk must bear. */
+  queryHeightMax: 1_000,
   /** Steps a range query may have per series. */
   queryPointsMax: 11_000,
   queryTimeoutMs: 120_000,

@@ -19,9 +19,18 @@ export type StringLiteral = Readonly<{ kind: 'string'; span: Span; value: string
 /** `@ 1609746000.000`, `@ start()`, `@ end()`. */
 export type AtModifier = Readonly<{ kind: 'time'; timeMs: number } | { kind: 'start' } | { kind: 'end' }>
 
-/** A duration in a range, step or offset: a constant in ms, or an expression that needs the query's step or range. */
+/**
+ * A duration in a range, step or offset. At the top a `constant` is ready to use: `ms`, whole. Anything else is worked out in seconds when
+ * the query's step and range are known; there a constant counts as `seconds`, because `[5m * 2]` means two times.
+ */
 export type DurationExpr =
-  | Readonly<{ kind: 'constant'; span: Span; ms: number }>
+  | Readonly<{
+      kind: 'constant'
+      span: Span
+      ms: number
+      seconds: number
+      /** Written as a duration (`5m`), not as a number of seconds (`300`). */ isDuration: boolean
+    }>
   | Readonly<{ kind: 'step' | 'range'; span: Span }>
   | Readonly<{ kind: 'unary'; span: Span; op: '-' | '+'; operand: DurationExpr }>
   | Readonly<{ kind: 'binary'; span: Span; op: '+' | '-' | '*' | '/' | '%' | '^'; left: DurationExpr; right: DurationExpr }>
@@ -33,6 +42,7 @@ export type VectorSelector = Readonly<{
   span: Span
   /** The name written before the braces, '' where there is none; it is also among the matchers. */
   name: string
+  /** As written; the one for `name`, if there is one, is the last. */
   matchers: readonly Matcher[]
   offset: DurationExpr | null
   at: AtModifier | null
