@@ -155,6 +155,8 @@ export function quote(text: string): string {
     else if (char === '\f') out += '\\f'
     else if (char === '\v') out += '\\v'
     else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`
+    else if (code >= 0xdc80 && code <= 0xdcff)
+      out += `\\x${(code & 0xff).toString(16)}` // a byte that is no UTF-8 (promql/lex-string)
     else if (code >= 0xd800 && code <= 0xdfff) out += '\\ufffd'
     else if (printable.test(char)) out += char
     else if (code < 0x10000) out += `\\u${code.toString(16).padStart(4, '0')}`

@@ -8,7 +8,8 @@ const simpleEscapes: Readonly<Record<string, string>> = {
 
 /**
  * The value of a string literal the lexer accepted, quotes included: '…', "…" with escapes or `…` as it stands.
- * `\xff` and `\377` are bytes: together they may spell UTF-8, what they don't becomes U+FFFD.
+ * `\xff` and `\377` are bytes: together they may spell UTF-8. A byte that does not becomes the lone surrogate U+DC80…U+DCFF, so that the value
+ * is not well-formed (no valid label name or value) and prints as `\xff` again.
  * @see prometheus/util/strutil Unquote
  */
 export function unquoteString(literal: string): string {
@@ -19,7 +20,7 @@ export function unquoteString(literal: string): string {
   let out = ''
   let at = 0
   const flush = (): void => {
-    if (bytes.length > 0) out += new TextDecoder().decode(Uint8Array.from(bytes))
+    if (bytes.length > 0) out += decodeBytes(bytes)
     bytes = []
   }
   for (let found = escape.exec(inner); found !== null; found = escape.exec(inner)) {
@@ -35,6 +36,32 @@ export function unquoteString(literal: string): string {
   }
   flush()
   return out + inner.slice(at)
+}
+
+function decodeBytes(bytes: readonly number[]): string {
+  let out = ''
+  for (let at = 0; at < bytes.length;) {
+    const length = sequenceLength(bytes[at]!)
+    const char = length === 0 ? null : decodeSequence(bytes.slice(at, at + length))
+    out += char ?? String.fromCharCode(0xdc00 + bytes[at]!)
+    at += char === null ? 1 : length
+  }
+  return out
+}
+
+/** Bytes of the character a first byte announces, 0 where none does. */
+function sequenceLength(first: number): number {
+  if (first < 0x80) return 1
+  if (first < 0xc2) return 0
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
+}
+
+function decodeSequence(bytes: readonly number[]): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes))
+  } catch {
+    return null
+  }
 }
 
 /** A character as Go's %q prints it: `'a'`, `'\''`, `'\n'`, `'�'` for the end of the text (null). */
