@@ -122,6 +122,9 @@ export class HistogramMetric implements Family {
   observe(value: number): void {
     this.#children.of([]).observe(value)
   }
+  remove(...values: string[]): void {
+    this.#children.remove(values)
+  }
   samples(): MetricSample[] {
     const out: MetricSample[] = []
     for (const { labels, child } of this.#children.all()) {

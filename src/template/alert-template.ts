@@ -1,4 +1,5 @@
 import type { Histogram } from '../model/histogram.ts'
+import { printHistogram } from '../model/histogram-text.ts'
 import { labelPairs } from '../model/labels.ts'
 import type { ParsedTemplate } from './expand.ts'
 import { parseTemplate } from './expand.ts'
@@ -39,9 +40,9 @@ export function labelsMap(labels: readonly string[]): MapValue {
   return new MapValue(new Map(labelPairs(labels)))
 }
 
-/** A sample's value as templates see it. `print` writes a histogram as PromQL shows it. */
-export function templateValue(value: number, histogram: Histogram | null, print: (histogram: Histogram) => string): unknown {
-  return histogram === null ? value : new PrintedValue('*histogram.FloatHistogram', print(histogram))
+/** A sample's value as templates see it. */
+export function templateValue(value: number, histogram: Histogram | null): unknown {
+  return histogram === null ? value : new PrintedValue('*histogram.FloatHistogram', printHistogram(histogram))
 }
 
 /** A query's answer as templates see it. */
@@ -49,10 +50,9 @@ export function templateSamples(
   labels: readonly (readonly string[])[],
   values: Float64Array,
   histograms: readonly (Histogram | null)[] | undefined,
-  print: (histogram: Histogram) => string,
 ): TemplateSample[] {
   return labels.map((pairs, i) => ({
     labels: new Map(labelPairs(pairs)),
-    value: templateValue(values[i]!, histograms?.[i] ?? null, print),
+    value: templateValue(values[i]!, histograms?.[i] ?? null),
   }))
 }
