@@ -22,7 +22,7 @@ export type Token = Readonly<{ kind: TokenKind; from: number; to: number; text: 
 
 const operatorWords = ['and', 'or', 'unless', 'atan2'] as const
 export const aggregateWords = ['sum', 'avg', 'count', 'min', 'max', 'group', 'stddev', 'stdvar', 'topk', 'bottomk', 'count_values', 'quantile', 'limitk', 'limit_ratio'] as const // prettier-ignore
-const modifierWords = ['offset', 'smoothed', 'anchored', 'by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'fill', 'fill_left', 'fill_right', 'bool'] as const // prettier-ignore
+export const modifierWords = ['offset', 'smoothed', 'anchored', 'by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'fill', 'fill_left', 'fill_right', 'bool'] as const // prettier-ignore
 const preprocessorWords = ['start', 'end', 'step', 'range', 'max_of', 'min_of'] as const
 export type Keyword =
   | (typeof operatorWords)[number]
