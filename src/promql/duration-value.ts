@@ -53,8 +53,7 @@ function seconds(term: DurationExpr, context: DurationContext): number | Failure
   const right = seconds(term.right, context)
   if (typeof left !== 'number') return left
   if (typeof right !== 'number') return right
-  if (term.kind === 'minOf') return Math.min(left, right)
-  if (term.kind === 'maxOf') return Math.max(left, right)
+  if (term.kind !== 'binary') return term.kind === 'minOf' ? Math.min(left, right) : Math.max(left, right)
   switch (term.op) {
     case '+':
       return left + right
