@@ -9,6 +9,7 @@ import type { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
 import { growTo, nextCapacity } from '../../src/tsdb/head/columns.ts'
 import { outcome, type Head } from '../../src/tsdb/head/head.ts'
 import { readSeries } from '../../src/tsdb/head/read.ts'
+import type { ShardState } from '../../src/tsdb/head/snapshot.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
 import { decodeWriteBatch, readAnnouncements, type BatchDeletion, type WriteBatch } from '../../protocols/bus/write-batch.ts'
 
@@ -84,6 +85,36 @@ export class Shard {
     const unknown = counts[7]! - before[7]!
     if (unknown > 0)
       this.#log.error({ shard: this.id, offset, samples: unknown }, 'BUG: samples of a ref that was not announced were dropped')
+  }
+
+  /** Puts back what a snapshot kept; its series are in the head already. */
+  restore(state: ShardState): void {
+    this.applied = state.applied
+    this.minTime = state.minTime
+    this.maxTime = state.maxTime
+    this.cutUntil = state.cutUntil
+    this.totals.set(state.totals)
+    for (const { id, lastSequence, refs } of state.publishers) this.publishers.set(id, { refs, lastSequence })
+    for (const { series, exemplar } of state.exemplars) this.#exemplars.add(series, { ...exemplar, hasTime: true }, exemplar.timeMs)
+  }
+
+  /** What a snapshot keeps of the shard. */
+  state(): Readonly<{ head: Head; state: ShardState }> {
+    const { id, applied, minTime, maxTime, cutUntil, head } = this
+    const exemplars = [...this.#exemplars.entries()].filter(({ series }) => head.shards[series] === id)
+    const publishers = Array.from(this.publishers, ([publisher, { refs, lastSequence }]) => ({ id: publisher, lastSequence, refs }))
+    return { head, state: { shard: id, applied, minTime, maxTime, cutUntil, totals: [...this.totals], publishers, exemplars } }
+  }
+
+  /** Start of the oldest window that is not cut yet. */
+  get windowStart(): number {
+    const range = this.head.options.chunkRangeMs
+    return Math.max(this.cutUntil, Math.floor(this.minTime / range) * range)
+  }
+
+  /** True once samples lie half a window behind the end of the oldest window: it can be cut. */
+  get windowPassed(): boolean {
+    return this.maxTime - this.windowStart > this.head.options.chunkRangeMs * 1.5
   }
 
   /** Samples older than this are refused. */

@@ -406,6 +406,13 @@ export class Head {
     this.#labelsAt = growTo(this.#labelsAt, n)
   }
 
+  /** Series with an open chunk. */
+  get openChunks(): number {
+    let open = this.#histograms.size
+    for (let series = 0; series < this.count; series++) if (this.xor.counts[series]! > 0) open++
+    return open
+  }
+
   /** Bytes of all columns, lists and arenas; what is on the JavaScript heap is not counted. */
   get byteLength(): number {
     const perSeries = 1 + 2 + 4 + 8 + 32 + 2 + 4 + 4 + 1 + 4

@@ -1,0 +1,195 @@
+// What a storage worker can be asked, by name. Bodies are plain data; every handler looks at one consistent state, because records are
+// applied between requests and never during one.
+import { compareLabels, compareText, labelsKey, type Labels } from '../../src/model/labels.ts'
+import { compileMatchers, type CompiledMatcher } from '../../src/model/matching.ts'
+import type { Matcher } from '../../src/model/matcher.ts'
+import { SampleColumns, type SeriesSource } from '../../src/model/samples.ts'
+import type { Histogram } from '../../src/model/histogram.ts'
+import { isStale, isStaleAt } from '../../src/model/staleness.ts'
+import { PromhiveError } from '../../src/base/errors.ts'
+import { cardinality, labelNames, labelValues, seriesLabels } from '../../src/tsdb/head/metadata.ts'
+import { selectSeries } from '../../src/tsdb/head/select.ts'
+import { mergedSource } from '../../src/tsdb/query/merged-source.ts'
+import type { LaneState } from './lane.ts'
+import type { LaneStatus } from './lane-protocol.ts'
+import { queryRequests } from '../query/lane-query.ts'
+
+export type RequestContext = Readonly<{
+  /** True once nobody wants the answer any more. */
+  cancelled: () => boolean
+  monotonicMs: () => number
+}>
+export type Answer = Readonly<{ body: unknown; transfer?: readonly ArrayBuffer[] }>
+export type RequestHandler = (body: unknown, context: RequestContext) => Answer | Promise<Answer>
+
+export type SelectRequest = Readonly<{ matchers: readonly (readonly Matcher[])[]; startMs: number; endMs: number; limit: number }>
+export type LatestAnswer = Readonly<{
+  labels: readonly Labels[]
+  times: Float64Array
+  values: Float64Array
+  histograms: readonly (Histogram | null)[] | null
+}>
+export type SamplesRequest = Readonly<{ matchers: readonly Matcher[]; startMs: number; endMs: number; samplesMax: number }>
+
+export function laneRequests(state: LaneState): Readonly<Record<string, RequestHandler>> {
+  const source = mergedSource(state.head, () => state.blocks.parts())
+  return { ...queryRequests(state, source), ...seriesRequests(state, source), ...adminRequests(state) }
+}
+
+function seriesRequests(state: LaneState, source: SeriesSource): Record<string, RequestHandler> {
+  const { head, blocks } = state
+  const compiled = ({ matchers }: SelectRequest): CompiledMatcher[][] => matchers.map(compileMatchers)
+  return {
+    labelNames: (body) => {
+      const request = body as SelectRequest
+      const names = labelNames(head, compiled(request), request.startMs, request.endMs)
+      for (const name of blocks.labelNames(compiled(request), request.startMs, request.endMs)) names.add(name)
+      return { body: cut([...names].sort(compareText), request.limit) }
+    },
+    labelValues: (body) => {
+      const request = body as SelectRequest & { name: string }
+      const values = labelValues(head, request.name, compiled(request), request.startMs, request.endMs)
+      for (const value of blocks.labelValues(request.name, compiled(request), request.startMs, request.endMs)) values.add(value)
+      return { body: cut([...values].sort(compareText), request.limit) }
+    },
+    series: (body) => {
+      const request = body as SelectRequest
+      const found = new Map(seriesLabels(head, compiled(request), request.startMs, request.endMs).map((labels) => [labelsKey(labels), labels]))
+      for (const labels of blocks.series(compiled(request), request.startMs, request.endMs)) found.set(labelsKey(labels), labels)
+      return { body: cut([...found.values()].sort(compareLabels), request.limit) }
+    },
+    latest: (body) => ({ body: latest(source, body as SelectRequest) }),
+    samples: (body, context) => ({ body: samples(source, body as SamplesRequest, context) }),
+    exemplars: (body) => ({ body: exemplars(state, body as SelectRequest) }),
+  }
+}
+
+function cut<T>(list: T[], limit: number): T[] {
+  return limit > 0 && list.length > limit + 1 ? list.slice(0, limit + 1) : list
+}
+
+/** The newest sample of every series in the range, unless the series has ended. */
+function latest(source: SeriesSource, { matchers, startMs, endMs }: SelectRequest): LatestAnswer {
+  const labels: Labels[] = []
+  const times: number[] = []
+  const values: number[] = []
+  const histograms: (Histogram | null)[] = []
+  const seen = new Set<string>()
+  const columns = new SampleColumns()
+  for (const selector of matchers) {
+    const set = source.select({ matchers: selector, startMs, endMs })
+    for (let i = 0; i < set.length; i++) {
+      set.read(i, columns)
+      const last = columns.length - 1
+      if (last < 0 || isStaleAt(columns.bits, last)) continue
+      const own = set.labels(i)
+      const key = labelsKey(own)
+      if (seen.has(key)) continue
+      const histogram = columns.histograms?.[last] ?? null
+      if (histogram !== null && isStale(histogram.sum)) continue
+      seen.add(key)
+      labels.push(own)
+      times.push(columns.times[last]!)
+      values.push(columns.values[last]!)
+      histograms.push(histogram)
+    }
+  }
+  return {
+    labels,
+    times: Float64Array.from(times),
+    values: Float64Array.from(values),
+    histograms: histograms.some((histogram) => histogram !== null) ? histograms : null,
+  }
+}
+
+function samples(source: SeriesSource, { matchers, startMs, endMs, samplesMax }: SamplesRequest, context: RequestContext): unknown {
+  const set = source.select({ matchers, startMs, endMs })
+  const out: { labels: Labels; times: Float64Array; values: Float64Array; histograms: (Histogram | null)[] | null }[] = []
+  const columns = new SampleColumns()
+  let total = 0
+  for (let i = 0; i < set.length; i++) {
+    if ((i & 255) === 0 && context.cancelled()) throw new PromhiveError('QUERY_CANCELED', 'query was canceled in remote read')
+    set.read(i, columns)
+    if (columns.length === 0) continue
+    total += columns.length
+    if (total > samplesMax) throw new PromhiveError('TOO_LARGE', `exceeded sample limit (${samplesMax})`)
+    out.push({
+      labels: set.labels(i),
+      times: columns.times.slice(0, columns.length),
+      values: new Float64Array(columns.bits.slice(0, columns.length * 2).buffer),
+      histograms: columns.histograms,
+    })
+  }
+  return out.sort((a, b) => compareLabels(a.labels, b.labels))
+}
+
+function exemplars({ head, exemplars: ring }: LaneState, { matchers, startMs, endMs }: SelectRequest): unknown {
+  const wanted = new Set<number>()
+  for (const selector of matchers) for (const series of selectSeries(head, compileMatchers(selector), null)) wanted.add(series)
+  return Array.from(ring.select(wanted, startMs, endMs), ([series, list]) => ({ seriesLabels: head.labels(series), exemplars: list })).sort((a, b) =>
+    compareLabels(a.seriesLabels, b.seriesLabels),
+  )
+}
+
+function adminRequests(state: LaneState): Record<string, RequestHandler> {
+  const { head, blocks, shards } = state
+  return {
+    status: () => ({ body: status(state) }),
+    cardinality: (body) => ({ body: cardinality(head, (body as { limit: number }).limit) }),
+    blocks: () => ({ body: blocks.metas() }),
+    resizeExemplars: (body) => {
+      state.exemplars.resize((body as { capacity: number }).capacity)
+      return { body: null }
+    },
+    setBlockOptions: (body) => {
+      blocks.setOptions(body as Parameters<typeof blocks.setOptions>[0])
+      return { body: null }
+    },
+    deleteInBlocks: (body) => {
+      const { matchers, startMs, endMs } = body as { matchers: readonly Matcher[]; startMs: number; endMs: number }
+      return { body: blocks.deleteSeries(compileMatchers(matchers), startMs, endMs) }
+    },
+    cleanTombstones: () => ({ body: blocks.cleanTombstones() }),
+    /** Hard links of the blocks, and the head as blocks unless it is skipped, in a directory of their own. */
+    snapshotTo: (body) => {
+      const { directory, skipHead } = body as { directory: string; skipHead: boolean }
+      blocks.snapshotTo(directory)
+      if (!skipHead) for (const shard of shards.values()) blocks.writeHeadTo(directory, shard)
+      return { body: null }
+    },
+    maintain: () => ({ body: blocks.maintain() }),
+  }
+}
+
+function status(state: LaneState): LaneStatus {
+  const { head, exemplars: ring, shards, blocks } = state
+  const totals: number[] = []
+  let histogramsAppended = 0
+  for (const shard of shards.values()) {
+    shard.totals.forEach((value, i) => (totals[i] = (totals[i] ?? 0) + value))
+    histogramsAppended += shard.histogramsAppended
+  }
+  return {
+    series: head.live,
+    seriesCreated: head.seriesCreated,
+    seriesRemoved: head.seriesRemoved,
+    chunks: head.chunks.live + head.openChunks,
+    chunksCreated: head.chunksCreated,
+    chunksRemoved: head.chunksRemoved,
+    minTime: head.minTime,
+    maxTime: head.maxTime,
+    totals,
+    histogramsAppended,
+    headBytes: head.byteLength + head.chunks.residentBytes,
+    chunkBytes: head.chunks.chunkBytes,
+    labelPairs: head.pairs.count,
+    exemplars: ring.size,
+    exemplarSeries: ring.series,
+    exemplarsAppended: ring.appended,
+    exemplarsOutOfOrder: ring.outOfOrder,
+    exemplarCapacity: ring.capacity,
+    applied: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })),
+    families: blocks.metrics(),
+  }
+}
+

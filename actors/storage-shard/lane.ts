@@ -1,0 +1,182 @@
+// A storage worker: the shards of one lane, their head and blocks, and everything that reads them. Runs in a worker thread or, in the
+// simulator, inline; what comes from outside (disk, clock, port) is given to it.
+//
+//   open: newest whole snapshot of every shard ─▶ `opened` ─▶ records replay ─▶ `caughtUp` ─▶ ready
+import { createActor, type ActorRefFrom } from 'xstate'
+import { PromhiveError } from '../../src/base/errors.ts'
+import type { Logger } from '../../src/base/logger.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import type { LanePort } from '../../src/ports/compute.ts'
+import type { Disk } from '../../src/ports/disk.ts'
+import { ChunkStore } from '../../src/tsdb/head/chunk-store.ts'
+import { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
+import { Head } from '../../src/tsdb/head/head.ts'
+import { xstateClock } from '../runtime/clock.ts'
+import type { FromLane, LaneRecord, LaneSetup, ToLane } from './lane-protocol.ts'
+import { storageShard } from './machine.ts'
+import { countFields, publisherEpochs, Shard } from './shard.ts'
+import { loadSnapshot, shardDirectory, writeSnapshot } from './shard-files.ts'
+import { LaneBlocks } from './lane-blocks.ts'
+import { laneRequests, type RequestContext } from './lane-requests.ts'
+
+export type LanePorts = Readonly<{ disk: Disk; clock: Clock }>
+
+/** Everything a request may look at. */
+export type LaneState = Readonly<{
+  setup: LaneSetup
+  head: Head
+  exemplars: ExemplarRing
+  shards: ReadonlyMap<number, Shard>
+  blocks: LaneBlocks
+  ports: LanePorts
+  log: Logger
+}>
+
+/** Starts the lane and answers on the port until it is closed. */
+export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): void {
+  const send = (message: FromLane, transfer?: readonly ArrayBuffer[]): void => port.send(message, transfer)
+  const log = laneLogger(send, { lane: setup.lane })
+  const chunks = new ChunkStore(ports.disk, (shard) => `${shardDirectory(setup.dataDirectory, shard)}/chunks`, setup.residentBytesMax)
+  const head = new Head(chunks, { samplesPerChunk: setup.samplesPerChunk, chunkRangeMs: setup.chunkRangeMs })
+  const exemplars = new ExemplarRing(setup.exemplarsMax)
+  const shards = new Map<number, Shard>()
+  const machines = new Map<number, ActorRefFrom<typeof storageShard>>()
+  /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
+  const snapshots = new Map<number, number>()
+  let newestPublisher = 0
+  for (const id of setup.shards) {
+    const shard = new Shard(id, head, exemplars, log)
+    const found = loadSnapshot(ports.disk, setup.dataDirectory, id, head, log)
+    if (found !== null) shard.restore(found)
+    chunks.sweep(id)
+    shards.set(id, shard)
+    snapshots.set(id, shard.applied)
+    for (const publisher of shard.publishers.keys()) newestPublisher = Math.max(newestPublisher, publisher % publisherEpochs)
+  }
+  const blocks = new LaneBlocks(ports.disk, setup, log)
+  blocks.open()
+  for (const [id, shard] of shards) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(id))
+  const state: LaneState = { setup, head, exemplars, shards, blocks, ports, log }
+
+  const snapshot = (shard: Shard): void => {
+    const started = ports.clock.monotonicMs()
+    try {
+      const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
+      chunks.snapshotTaken(shard.id)
+      log.debug(
+        { shard: shard.id, applied: shard.applied, bytes, ms: Math.round(ports.clock.monotonicMs() - started) },
+        'head snapshot written',
+      )
+      send({ kind: 'snapshot', shard: shard.id, trimBefore: snapshots.get(shard.id)! + 1 })
+      snapshots.set(shard.id, shard.applied)
+    } catch (thrown) {
+      log.error({ shard: shard.id, err: String(thrown) }, 'cannot write a head snapshot: the log is kept')
+    }
+  }
+  for (const [id, shard] of shards) {
+    const machine = createActor(storageShard, {
+      clock: xstateClock(ports.clock),
+      input: {
+        nowMs: () => ports.clock.nowMs(),
+        snapshotEveryMs: setup.snapshotEveryMs,
+        snapshotOffsetMs: (id * setup.snapshotEveryMs) / setup.shardsTotal,
+        snapshot: () => snapshot(shard),
+        cut: () => blocks.cut(shard),
+      },
+    })
+    machine.start()
+    machines.set(id, machine)
+  }
+  const handlers = laneRequests(state)
+  port.onMessage((message) => {
+    const given = message as ToLane
+    switch (given.kind) {
+      case 'records':
+        return apply(given.records, shards, machines, send)
+      case 'caughtUp':
+        machines.get(given.shard)!.send({ type: 'caughtUp' })
+        return
+      case 'request': {
+        if (given.op === 'close') {
+          for (const machine of machines.values()) machine.send({ type: 'close' })
+          blocks.close()
+          send({ kind: 'answer', id: given.id, body: null })
+          return
+        }
+        void answer(given, handlers, setup, ports, send)
+        return
+      }
+    }
+  })
+  send({ kind: 'opened', shards: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })), publisher: newestPublisher })
+}
+
+/** Applies records in order; a batch that is not one of ours stops its shard, because what follows may rest on it. */
+function apply(
+  records: readonly LaneRecord[],
+  shards: ReadonlyMap<number, Shard>,
+  machines: ReadonlyMap<number, ActorRefFrom<typeof storageShard>>,
+  send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
+): void {
+  const offsets = new Float64Array(records.length * 2)
+  let refused: Map<number, Uint32Array> | null = null
+  const counts = new Float64Array(countFields.length)
+  const refusals: number[] = []
+  records.forEach((record, i) => {
+    const shard = shards.get(record.shard)!
+    refusals.length = 0
+    shard.apply(record.offset, record.publisher, record.sequence, record.bytes, counts, refusals)
+    offsets[i * 2] = record.shard
+    offsets[i * 2 + 1] = record.offset
+    if (refusals.length > 0) (refused ??= new Map()).set(i * 2, Uint32Array.from(refusals))
+    if (shard.windowPassed) machines.get(record.shard)!.send({ type: 'windowPassed' })
+  })
+  send({ kind: 'applied', offsets, refusals: refused }, [offsets.buffer])
+}
+
+async function answer(
+  request: Extract<ToLane, { kind: 'request' }>,
+  handlers: ReturnType<typeof laneRequests>,
+  setup: LaneSetup,
+  ports: LanePorts,
+  send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
+): Promise<void> {
+  const flags = new Int32Array(setup.cancelFlags)
+  const context: RequestContext = {
+    cancelled: () => Atomics.load(flags, request.slot) !== 0,
+    monotonicMs: () => ports.clock.monotonicMs(),
+  }
+  try {
+    const handler = handlers[request.op]
+    if (handler === undefined) throw new Error(`BUG: a storage worker has no operation ${request.op}`)
+    const { body, transfer } = await handler(request.body, context)
+    send({ kind: 'answer', id: request.id, body }, transfer)
+  } catch (thrown) {
+    if (thrown instanceof PromhiveError) {
+      send({ kind: 'failure', id: request.id, code: thrown.code, message: thrown.message, detail: {} })
+    } else {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      send({
+        kind: 'log',
+        level: 'error',
+        fields: { lane: setup.lane, op: request.op, err: error.stack },
+        message: 'a request to a storage worker failed',
+      })
+      send({ kind: 'failure', id: request.id, code: 'INTERNAL', message: error.message, detail: {} })
+    }
+  }
+}
+
+function laneLogger(send: (message: FromLane) => void, fields: Readonly<Record<string, unknown>>): Logger {
+  const at =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (more: Readonly<Record<string, unknown>>, message: string): void =>
+      send({ kind: 'log', level, fields: { ...fields, ...more }, message })
+  return {
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (more) => laneLogger(send, { ...fields, ...more }),
+  }
+}

@@ -1,0 +1,52 @@
+// The files of one shard: `‹data›/promhive/shards/‹shard›/snapshot-‹applied offset›` and `chunks/`. Two snapshots are kept; a torn one is passed over.
+import type { Logger } from '../../src/base/logger.ts'
+import type { Disk } from '../../src/ports/disk.ts'
+import type { Head } from '../../src/tsdb/head/head.ts'
+import { checkSnapshot, encodeSnapshot, restoreSnapshot, type ShardState } from '../../src/tsdb/head/snapshot.ts'
+
+export function shardDirectory(dataDirectory: string, shard: number): string {
+  return `${dataDirectory}/promhive/shards/${shard}`
+}
+
+const prefix = 'snapshot-'
+
+/** Newest first. */
+function snapshotNames(disk: Disk, directory: string): string[] {
+  return disk
+    .list(directory)
+    .filter((name) => name.startsWith(prefix) && !name.endsWith('.tmp'))
+    .sort()
+    .reverse()
+}
+
+/** The state of the newest whole snapshot, with its series put into the head; null where there is none: the log then holds everything. */
+export function loadSnapshot(disk: Disk, dataDirectory: string, shard: number, head: Head, log: Logger): ShardState | null {
+  const directory = shardDirectory(dataDirectory, shard)
+  disk.makeDirectory(`${directory}/chunks`)
+  for (const name of snapshotNames(disk, directory)) {
+    const path = `${directory}/${name}`
+    const bytes = disk.read(path)
+    const problem = checkSnapshot(bytes)
+    if (problem === null) return restoreSnapshot(head, bytes)
+    log.error({ shard, path, problem }, 'a head snapshot is damaged and set aside; the one before and the log are used')
+    disk.rename(path, `${directory}/damaged-${name}`)
+  }
+  return null
+}
+
+/** Writes a snapshot durably, then removes all but the two newest. Returns its size. */
+export function writeSnapshot(disk: Disk, dataDirectory: string, given: Readonly<{ head: Head; state: ShardState }>): number {
+  const { head, state } = given
+  const directory = shardDirectory(dataDirectory, state.shard)
+  const bytes = encodeSnapshot(head, state)
+  const name = prefix + String(state.applied).padStart(16, '0')
+  const temporary = `${directory}/${name}.tmp`
+  disk.write(temporary, bytes)
+  const file = disk.open(temporary, 'append')
+  file.syncNow()
+  file.close()
+  disk.rename(temporary, `${directory}/${name}`)
+  disk.syncDirectory(directory)
+  for (const old of snapshotNames(disk, directory).slice(2)) disk.remove(`${directory}/${old}`)
+  return bytes.length
+}
