@@ -100,8 +100,6 @@ export const defaultScrapeOptions: Omit<ScrapeOptions, 'jobName'> = Object.freez
 export type ScrapeFeatures = Readonly<{
   /** `created-timestamp-zero-ingestion`: a 0 at the start timestamp of a counter, histogram or summary. */
   createdTimestampZeroIngestion: boolean
-  /** `st-storage`: start timestamps travel with native histograms. */
-  startTimestampStorage: boolean
   /** `type-and-unit-labels`: `__type__` and `__unit__` labels from # TYPE and # UNIT. */
   typeAndUnitLabels: boolean
   /** `exemplar-storage`: without it exemplars are not looked at. */
@@ -112,7 +110,6 @@ export type ScrapeFeatures = Readonly<{
 
 export const defaultScrapeFeatures: ScrapeFeatures = Object.freeze({
   createdTimestampZeroIngestion: false,
-  startTimestampStorage: false,
   typeAndUnitLabels: false,
   exemplarStorage: false,
   metadataRecords: false,
