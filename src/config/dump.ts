@@ -127,7 +127,7 @@ class Writer {
     this.#write('"')
     let spaces = false
     let run = ''
-    const chars = [...text]
+    const chars = Array.from(text)
     for (const [i, char] of chars.entries()) {
       if (char === ' ') {
         if (mayBreak && !spaces && this.#column + run.length > widthMax && i > 0 && i < chars.length - 1) {
@@ -209,7 +209,7 @@ function analyse(text: string): { blockPlain: boolean; flowPlain: boolean; singl
   }
   if (/.[,?[\]{}:]/s.test(text)) flow = true
   if (/.:(\s|$)/s.test(text) || /\s#/.test(text)) flow = block = true
-  const special = [...text].some((char) => !isPrintable(char))
+  const special = Array.from(text).some((char) => !isPrintable(char))
   const edge = /^[ \n]|[ \n]$/.test(text)
   const breakSpace = /\n /.test(text)
   const spaceBreak = / \n/.test(text)

@@ -12,7 +12,7 @@ export const nameValidation: Schema<NameValidation | ''> = {
   ...text({ check: (name) => (['', 'legacy', 'utf8'].includes(name) ? null : `unrecognized ValidationScheme: ${quote(name)}`) }),
 } as Schema<NameValidation | ''>
 
-export const scrapeProtocolList = nullableList(text(), '[]config.ScrapeProtocol')
+export const scrapeProtocolList = nullableList(text({ into: 'config.ScrapeProtocol' }), '[]config.ScrapeProtocol')
 
 /** Limits that `global` and every job have; 0 = none. The job's own come first. */
 export const limitFields = {

@@ -154,9 +154,11 @@ export function parseConfig(source: string, path: string, options: LoadOptions):
   if (problems.length > 0) return { config: null, problems }
 
   const gogc = value.runtime.gogc === 0 ? goGc(options.env('GOGC')) : value.runtime.gogc
+  // Without a section upstream prints its default; with one, the empty scheme is found out job by job
+  const hasGlobal = tree.root.kind === 'map' && tree.root.pairs.some((pair) => pair.key.text === 'global' && !isNull(pair.value))
   const printed: ValueOf<typeof prometheusConfig> = {
     ...value,
-    global: global.value,
+    global: hasGlobal ? global.value : { ...global.value, metric_name_escaping_scheme: 'allow-utf-8' },
     runtime: { gogc },
     scrape_configs: own.map(({ value: job }) => job),
     storage: storage.value,

@@ -138,13 +138,15 @@ export function always<T>(schema: Schema<T>, initial?: T): Field<T> {
 type TextOptions = {
   /** What is wrong with the text, or null. Not asked about null. */
   check?: (text: string) => string | null
+  /** The Go type named where it is no text. */
+  into?: string
 }
 
 export function text(options: TextOptions = {}): Schema<string> {
   return {
     read(node, reader, path) {
       if (isNull(node)) return ''
-      if (node.kind !== 'scalar') return mismatch(node, reader, path, 'string')
+      if (node.kind !== 'scalar') return mismatch(node, reader, path, options.into ?? 'string')
       const why = options.check?.(node.text) ?? null
       return why === null ? node.text : reader.problem(node.at, path, why)
     },

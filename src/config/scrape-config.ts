@@ -29,7 +29,7 @@ export const scrapeConfig = struct(
     scrape_interval: field(duration()),
     scrape_timeout: field(duration()),
     scrape_protocols: field(scrapeProtocolList),
-    fallback_scrape_protocol: field(text()),
+    fallback_scrape_protocol: field(text({ into: 'config.ScrapeProtocol' })),
     scrape_native_histograms: field(optional(bool())),
     always_scrape_classic_histograms: field(optional(bool())),
     convert_classic_histograms_to_nhcb: field(optional(bool())),

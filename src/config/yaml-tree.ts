@@ -54,6 +54,7 @@ export function parseYaml(text: string, file: string): YamlTree {
   try {
     documents = parseAllDocuments(text, {
       schema: 'failsafe',
+      resolveKnownTags: false,
       lineCounter: lines,
       uniqueKeys: false,
       prettyErrors: false,

@@ -18,7 +18,7 @@ export function toUpperText(text: string): string {
 const ascii = /^[\x00-\x7f]*$/
 
 function single(letter: string, changed: string): string {
-  return changed.length === letter.length || [...changed].length === 1 ? changed : letter
+  return changed.length === letter.length || Array.from(changed).length === 1 ? changed : letter
 }
 
 /** Greek letters with iota below have a capital of their own, which JavaScript spells as two letters. */

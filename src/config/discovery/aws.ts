@@ -12,7 +12,8 @@ const credentials = {
   role_arn: field(text()),
   external_id: field(text()),
 }
-const filters = list(nameValues, '[]*aws.Filter', 'empty or null section in filters')
+const filter = nameValues('aws.Filter')
+const filters = list(filter, '[]*aws.Filter', 'empty or null section in filters')
 const ec2Start = {
   endpoint: always(text()),
   region: always(text()),
@@ -92,7 +93,7 @@ export const awsDiscovery = discoverySection(
     refresh_interval: field(duration()),
     port: field(int()),
     ...httpDefaultsOff(),
-    filters: field(nullableList(nameValues, '[]*aws.Filter', 'empty or null section in filters')),
+    filters: field(nullableList(filter, '[]*aws.Filter', 'empty or null section in filters')),
     clusters: field(nullableList(text(), '[]string')),
   },
   (value, report) => {

@@ -11,7 +11,7 @@ export const dockerDiscovery = discoverySection(
     {
       host: always(text()),
       port: always(int(), 80),
-      filters: always(list(nameValues, '[]moby.Filter')),
+      filters: always(list(nameValues('moby.Filter'), '[]moby.Filter')),
       host_networking_host: always(text(), 'localhost'),
       refresh_interval: always(duration(), 60_000),
       match_first_network: always(bool(), true),

@@ -13,7 +13,7 @@ export const dockerSwarmDiscovery = discoverySection(
       host: always(text()),
       role: always(text()),
       port: always(int(), 80),
-      filters: always(list(nameValues, '[]moby.Filter')),
+      filters: always(list(nameValues('moby.Filter'), '[]moby.Filter')),
       refresh_interval: always(duration(), 60_000),
     },
   ),

@@ -3,7 +3,7 @@ import type { DiscoveryConfig, DiscoveryKind } from '../../discovery/options.ts'
 import type { HttpClientOptions } from '../../model/http-options.ts'
 import { checkHttpClient, httpClientFields, toHttpClientOptions } from '../http-client.ts'
 import type { HttpClientValue } from '../http-client.ts'
-import { field, list, struct, text } from '../schema.ts'
+import { always, list, struct, text } from '../schema.ts'
 import type { Fields, FieldsValue, Report, Schema } from '../schema.ts'
 
 export type DiscoverySection = Readonly<{
@@ -14,6 +14,21 @@ export type DiscoverySection = Readonly<{
   /** What the sections of one list ask for. */
   toOptions(values: readonly object[]): DiscoveryConfig[]
 }>
+
+/** Go types that are not just SDConfig, for messages. */
+const goNames: Readonly<Partial<Record<DiscoveryKind, string>>> = {
+  ec2: 'EC2SDConfig',
+  lightsail: 'LightsailSDConfig',
+  ecs: 'ECSSDConfig',
+  msk: 'MSKSDConfig',
+  elasticache: 'ElasticacheSDConfig',
+  rds: 'RDSSDConfig',
+  docker: 'DockerSDConfig',
+  dockerswarm: 'DockerSwarmSDConfig',
+  kuma: 'KumaSDConfig',
+  serverset: 'ServersetSDConfig',
+  nerve: 'NerveSDConfig',
+}
 
 /** A mechanism whose section is `<kind>_sd_configs`, a list of maps. `typeName` as upstream's messages have it. */
 export function discoverySection<F extends Fields>(
@@ -28,7 +43,7 @@ export function discoverySection<F extends Fields>(
   return {
     kind,
     key,
-    list: list(schema, `[]*${typeName.replace('plain', 'SDConfig')}`, `empty or null section in ${key}`),
+    list: list(schema, `[]*${typeName.split('.')[0]}.${goNames[kind] ?? 'SDConfig'}`, `empty or null section in ${key}`),
     toOptions: (values) => values.map((value) => Object.freeze(toOptions(value as FieldsValue<F>))),
   }
 }
@@ -63,4 +78,6 @@ function camelName(key: string): string {
 }
 
 /** `filters: [{name, values}]` */
-export const nameValues = struct('filter', { name: { ...field(text()), always: true }, values: { ...field(list(text())), always: true } })
+export function nameValues(typeName: string) {
+  return struct(typeName, { name: always(text()), values: always(list(text())) })
+}
