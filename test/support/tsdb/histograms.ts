@@ -17,8 +17,10 @@ export function histogramArbitrary(isFloat: boolean): fc.Arbitrary<Histogram> {
   const bucket = isFloat ? fc.double({ min: 0, max: 100, noNaN: true }) : fc.oneof(fc.nat(3), fc.nat(2 ** 40))
   return fc
     .tuple(spans, spans, fc.constantFrom(0, 1, 2, -4, 8, customBucketsSchema), fc.constantFrom(0, 2 ** -128, 1e-3), fc.double(), fc.nat(20))
-    .chain(([positiveSpans, negativeSpans, schema, zeroThreshold, sum, kind]) => {
+    .chain(([anySpans, negativeSpans, schema, zeroThreshold, sum, kind]) => {
       const custom = schema === customBucketsSchema
+      // three bounds make four buckets, the last one up to +Inf
+      const positiveSpans: Span[] = custom ? [{ offset: kind % 2, length: 1 + (kind % 3) }] : anySpans
       const negatives = custom ? [] : negativeSpans
       return fc
         .tuple(
@@ -56,7 +58,14 @@ export function histogramRunArbitrary(isFloat: boolean): fc.Arbitrary<Histogram[
       if (before === undefined || dice === 0 || Number.isNaN(before.sum) || Number.isNaN(histogram.sum)) run.push(histogram)
       else
         run.push(
-          dice < 5 ? { ...before, count: before.count + 1, zeroCount: before.zeroCount + 1, sum: histogram.sum } : grown(before, histogram),
+          dice < 5
+            ? {
+                ...before,
+                count: before.count + 1,
+                zeroCount: before.zeroCount + (before.schema === customBucketsSchema ? 0 : 1),
+                sum: histogram.sum,
+              }
+            : grown(before, histogram),
         )
     }
     return run
@@ -65,6 +74,7 @@ export function histogramRunArbitrary(isFloat: boolean): fc.Arbitrary<Histogram[
 
 /** The first plus the second's buckets: what the same counter may show later. */
 function grown(before: Histogram, more: Histogram): Histogram {
+  if ((before.schema === customBucketsSchema) !== (more.schema === customBucketsSchema)) return before
   const positive = added(before.positiveSpans, before.positiveBuckets, more.positiveSpans, more.positiveBuckets)
   const negative = before.schema === customBucketsSchema ? before : null
   const negatives = negative ?? added(before.negativeSpans, before.negativeBuckets, more.negativeSpans, more.negativeBuckets)

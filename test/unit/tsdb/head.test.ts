@@ -184,8 +184,8 @@ describe('head', () => {
     const model = fill(head, 3, 20, 300)
     const held = [...model.keys()][0]!
     head.holders[held] = 1
-    expect(head.truncate(head.shards[held]!, Infinity)).toBe(9)
-    expect(head.truncate(1 - head.shards[held]!, Infinity)).toBe(10)
+    expect(head.truncate(head.shards[held]!, Infinity).size).toBe(9)
+    expect(head.truncate(1 - head.shards[held]!, Infinity).size).toBe(10)
     expect(head.live).toBe(1)
     expect(head.chunks.live).toBe(0)
     expect(selectSeries(head, compileMatchers([{ name: 'job', kind: '=~', value: 'j.' }]), null)).toHaveLength(1)
