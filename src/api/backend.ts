@@ -55,8 +55,6 @@ export interface QueryLanguage {
   format(query: string): string
   /** The syntax tree in the JSON form of /api/v1/parse_query. */
   tree(query: string): unknown
-  /** A test for one label value. */
-  compile(matcher: Matcher): (value: string) => boolean
 }
 
 export type QueryOptions = Readonly<{
@@ -120,6 +118,7 @@ export type LatestSamples = Readonly<{
   histograms: readonly (Histogram | null)[] | null
   warnings: readonly string[]
 }>
+/** `samplesMax` 0 = no limit. */
 export type SamplesQuery = Readonly<{ matchers: readonly Matcher[]; startMs: number; endMs: number; samplesMax: number }>
 export type SeriesSamples = Readonly<{
   labels: Labels
@@ -278,7 +277,9 @@ export interface AdminBackend {
 
 export interface OtlpBackend {
   /** `body` is decompressed. */
-  write(request: Readonly<{ contentType: string; body: Uint8Array }>): Promise<Readonly<{ status: number; contentType: string; body: Uint8Array }>>
+  write(
+    request: Readonly<{ contentType: string; body: Uint8Array }>,
+  ): Promise<Readonly<{ status: number; contentType: string; body: Uint8Array }>>
 }
 
 export interface ConsolesBackend {

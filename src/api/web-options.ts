@@ -2,11 +2,7 @@
 // reads certificates through WebFiles whenever they change, so new ones are picked up without a restart.
 
 export type ClientAuth =
-  | 'NoClientCert'
-  | 'RequestClientCert'
-  | 'RequireAnyClientCert'
-  | 'VerifyClientCertIfGiven'
-  | 'RequireAndVerifyClientCert'
+  'NoClientCert' | 'RequestClientCert' | 'RequireAnyClientCert' | 'VerifyClientCertIfGiven' | 'RequireAndVerifyClientCert'
 
 export type WebTlsVersion = 'TLS10' | 'TLS11' | 'TLS12' | 'TLS13'
 

@@ -1,0 +1,89 @@
+// Which exposition format /metrics and /federate answer in, and how names look in it. Source: prometheus/common expfmt.NegotiateAccept.
+import { isLegacyLabelName, isLegacyMetricName } from '../model/labels.ts'
+
+export type NameEscaping = 'allow-utf-8' | 'underscores' | 'dots' | 'values'
+export type MetricFormat = Readonly<{ kind: 'text' | 'openmetrics' | 'protobuf'; contentType: string; escaping: NameEscaping }>
+
+type Clause = Readonly<{ type: string; parameters: Readonly<Record<string, string>>; q: number }>
+
+/** Clauses of an Accept header by falling q, equal ones in the order given. At most 50. */
+export function parseAccept(header: string): Clause[] {
+  const clauses: Clause[] = []
+  for (const part of header.split(',').slice(0, 50)) {
+    const [type, ...rest] = part.split(';').map((piece) => piece.trim())
+    if (type === undefined || type === '') continue
+    const parameters: Record<string, string> = {}
+    for (const piece of rest) {
+      const at = piece.indexOf('=')
+      if (at > 0) parameters[piece.slice(0, at).trim().toLowerCase()] = piece.slice(at + 1).trim()
+    }
+    const q = parameters['q'] === undefined ? 1 : Number(parameters['q'])
+    clauses.push({ type: type.toLowerCase(), parameters, q: Number.isNaN(q) ? 1 : q })
+  }
+  return clauses.sort((a, b) => b.q - a.q)
+}
+
+/** @param offers what may be answered besides text. */
+export function negotiate(accept: string, offers: readonly ('openmetrics' | 'protobuf')[]): MetricFormat {
+  let escaping: NameEscaping = 'underscores'
+  for (const { type, parameters } of parseAccept(accept)) {
+    const asked = parameters['escaping']
+    if (asked === 'allow-utf-8' || asked === 'underscores' || asked === 'dots' || asked === 'values') escaping = asked
+    const version = parameters['version'] ?? ''
+    if (
+      offers.includes('openmetrics') &&
+      type === 'application/openmetrics-text' &&
+      (version === '' || version === '1.0.0' || version === '0.0.1')
+    ) {
+      const chosen = version === '0.0.1' ? '0.0.1' : '1.0.0'
+      return {
+        kind: 'openmetrics',
+        contentType: `application/openmetrics-text; version=${chosen}; charset=utf-8; escaping=${escaping}`,
+        escaping,
+      }
+    }
+    const isProto = type === 'application/vnd.google.protobuf' && parameters['proto'] === 'io.prometheus.client.MetricFamily'
+    if (offers.includes('protobuf') && isProto && parameters['encoding'] === 'delimited') {
+      const contentType = `application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=${escaping}`
+      return { kind: 'protobuf', contentType, escaping }
+    }
+    if (type === 'text/plain' && (version === '' || version === '0.0.4')) break
+  }
+  return { kind: 'text', contentType: `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`, escaping }
+}
+
+/** A metric or label name as the scheme writes it. */
+export function escapeName(name: string, escaping: NameEscaping): string {
+  if (escaping === 'allow-utf-8' || name === '') return name
+  if (escaping !== 'dots' && isLegacyMetricName(name)) return name
+  let out = escaping === 'values' ? 'U__' : ''
+  let first = true
+  for (const char of name) {
+    const legal = /[a-zA-Z_:]/.test(char) || (!first && /[0-9]/.test(char))
+    first = false
+    if (escaping === 'underscores') out += legal ? char : '_'
+    else if (char === '_') out += '__'
+    else if (escaping === 'dots' && char === '.') out += '_dot_'
+    else if (legal) out += char
+    else if (escaping === 'dots') out += '__'
+    else out += `_${(char.isWellFormed() ? char.codePointAt(0)! : 0xfffd).toString(16)}_`
+  }
+  return out
+}
+
+/** `name{a="b"}` in the text formats; names outside of the legacy alphabet are quoted inside of the braces. `pairs`: name, value, name, value, … */
+export function seriesText(name: string, pairs: readonly string[]): string {
+  const legacy = isLegacyMetricName(name)
+  if (legacy && pairs.length === 0) return name
+  let text = legacy ? `${name}{` : `{${quoted(name)}`
+  for (let i = 0; i < pairs.length; i += 2) {
+    const label = pairs[i]!
+    text += `${i === 0 && legacy ? '' : ','}${isLegacyLabelName(label) ? label : quoted(label)}=${quoted(pairs[i + 1]!)}`
+  }
+  return text + '}'
+}
+
+export function quoted(text: string): string {
+  if (!/[\\"\n]/.test(text)) return `"${text}"`
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`
+}
