@@ -54,7 +54,9 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
     },
     series: (body) => {
       const request = body as SelectRequest
-      const found = new Map(seriesLabels(head, compiled(request), request.startMs, request.endMs).map((labels) => [labelsKey(labels), labels]))
+      const found = new Map(
+        seriesLabels(head, compiled(request), request.startMs, request.endMs).map((labels) => [labelsKey(labels), labels]),
+      )
       for (const labels of blocks.series(compiled(request), request.startMs, request.endMs)) found.set(labelsKey(labels), labels)
       return { body: cut([...found.values()].sort(compareLabels), request.limit) }
     },
@@ -126,8 +128,8 @@ function samples(source: SeriesSource, { matchers, startMs, endMs, samplesMax }:
 function exemplars({ head, exemplars: ring }: LaneState, { matchers, startMs, endMs }: SelectRequest): unknown {
   const wanted = new Set<number>()
   for (const selector of matchers) for (const series of selectSeries(head, compileMatchers(selector), null)) wanted.add(series)
-  return Array.from(ring.select(wanted, startMs, endMs), ([series, list]) => ({ seriesLabels: head.labels(series), exemplars: list })).sort((a, b) =>
-    compareLabels(a.seriesLabels, b.seriesLabels),
+  return Array.from(ring.select(wanted, startMs, endMs), ([series, list]) => ({ seriesLabels: head.labels(series), exemplars: list })).sort(
+    (a, b) => compareLabels(a.seriesLabels, b.seriesLabels),
   )
 }
 
@@ -147,9 +149,8 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
     },
     deleteInBlocks: (body) => {
       const { matchers, startMs, endMs } = body as { matchers: readonly Matcher[]; startMs: number; endMs: number }
-      return { body: blocks.deleteSeries(compileMatchers(matchers), startMs, endMs) }
+      return { body: blocks.deleteSeries(matchers, startMs, endMs) }
     },
-    cleanTombstones: () => ({ body: blocks.cleanTombstones() }),
     /** Hard links of the blocks, and the head as blocks unless it is skipped, in a directory of their own. */
     snapshotTo: (body) => {
       const { directory, skipHead } = body as { directory: string; skipHead: boolean }
@@ -176,7 +177,7 @@ function status(state: LaneState): LaneStatus {
     chunks: head.chunks.live + head.openChunks,
     chunksCreated: head.chunksCreated,
     chunksRemoved: head.chunksRemoved,
-    minTime: head.minTime,
+    minTime: Math.min(...Array.from(shards.values(), (shard) => shard.minTime)),
     maxTime: head.maxTime,
     totals,
     histogramsAppended,
@@ -192,4 +193,3 @@ function status(state: LaneState): LaneStatus {
     families: blocks.metrics(),
   }
 }
-

@@ -5,6 +5,7 @@ import type { Logger } from '../../src/base/logger.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Compute, Lane, LaneEntry } from '../../src/ports/compute.ts'
 import type { Log, LogRecord } from '../../cluster/ports.ts'
+import { publisherEpochs } from './shard.ts'
 import { cancelSlots, type FromLane, type LaneRecord, type LaneSetup, type ToLane } from './lane-protocol.ts'
 
 export type LanesOptions = Readonly<{
@@ -41,7 +42,7 @@ export class Lanes {
   readonly #freeSlots = Array.from({ length: cancelSlots }, (_, i) => i)
   #nextRequest = 1
   #stopping = false
-  /** Newest publisher any shard has seen. */
+  /** Newest epoch any shard has seen, in snapshots or in the log. */
   publisher = 0
   /** Records to replay at start, and how many are done. */
   replay = { total: 0, done: 0 }
@@ -106,6 +107,7 @@ export class Lanes {
   }
 
   #forward(running: Running, shard: number, record: LogRecord): void {
+    this.publisher = Math.max(this.publisher, record.publisher % publisherEpochs)
     running.outbox.push({ shard, ...record })
     if (running.flushing) return
     running.flushing = true

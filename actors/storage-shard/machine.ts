@@ -4,7 +4,7 @@ import { setup } from 'xstate'
  * One storage shard's life in its worker. What it owns (series, chunks, blocks) is in Shard; the machine says when.
  *
  *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
- *                             └──windowPassed──▶ cutting ──▶ ready
+ *                             └──windowPassed──▶ cutting ──▶ snapshotting
  *
  * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
  */
@@ -31,7 +31,7 @@ export const storageShard = setup({
     replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
     ready: { after: { untilSnapshot: 'snapshotting' }, on: { windowPassed: 'cutting' } },
     snapshotting: { entry: 'snapshot', always: 'ready' },
-    cutting: { entry: 'cut', always: 'ready' },
+    cutting: { entry: 'cut', always: 'snapshotting' },
     closed: { type: 'final', entry: 'snapshot' },
   },
 })

@@ -106,10 +106,28 @@ export class Shard {
     return { head, state: { shard: id, applied, minTime, maxTime, cutUntil, totals: [...this.totals], publishers, exemplars } }
   }
 
+  /** Its series, as the head numbers them. */
+  members(): number[] {
+    const { head, id } = this
+    const out: number[] = []
+    for (let series = 0; series < head.count; series++) if (head.alive[series] === 1 && head.shards[series] === id) out.push(series)
+    return out
+  }
+
+  /** Forgets everything before a time that has become a block. */
+  dropUntil(endMs: number): void {
+    this.cutUntil = Math.max(this.cutUntil, endMs)
+    const removed = this.head.truncate(this.id, endMs)
+    if (removed.size > 0) this.#exemplars.forget(removed)
+    let oldest = Infinity
+    for (const series of this.members()) oldest = Math.min(oldest, this.head.oldestTime(series))
+    this.minTime = oldest
+  }
+
   /** Start of the oldest window that is not cut yet. */
   get windowStart(): number {
     const range = this.head.options.chunkRangeMs
-    return Math.max(this.cutUntil, Math.floor(this.minTime / range) * range)
+    return Math.floor(this.minTime / range) * range
   }
 
   /** True once samples lie half a window behind the end of the oldest window: it can be cut. */
