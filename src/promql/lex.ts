@@ -19,7 +19,10 @@ export class Lexer {
   #parens = 0
   #inBrackets = false
   #sawColon = false
-  /** A number was seen in some brackets. Prometheus never resets it, so that `[:` in a second range is reported by the parser. */
+  /**
+   * A duration was seen in some brackets. Prometheus never resets it, so that `[:` in a second range is reported by the parser; here `step()` and
+   * its like count as well, so that `[step():]` is read.
+   */
   #sawDuration = false
   #last: Token | null = null
 
@@ -179,7 +182,10 @@ export class Lexer {
       this.#where = 'outside' // from here on a bracket reads like anything else, but for words
       return this.#numberOrDuration()
     }
-    return this.#durationWord(char) ?? this.#error(`unexpected character in duration expression: ${quoteChar(char)}`)
+    const word = this.#durationWord(char)
+    if (word === null) return this.#error(`unexpected character in duration expression: ${quoteChar(char)}`)
+    this.#sawDuration = true
+    return word
   }
 
   /** `step`, `range`, `max_of`, `min_of`; null for any other word. */

@@ -157,10 +157,12 @@ function constant(tokens: TokenStream, span: Span, blamed: Span, seconds: number
 
 const durationSecondsMax = 2 ** 63 / 1e9
 
-/** Through nanoseconds, as Prometheus does it. A NaN is no time at all. */
+/** A fraction of a millisecond is cut off, as Prometheus does it; what was written in whole ones stays so. A NaN is no time at all. */
 function wholeMs(seconds: number): number {
-  const size = Math.trunc(Math.round(Math.abs(seconds) * 1e9) / 1e6)
-  return size > 0 ? (seconds < 0 ? -size : size) : 0
+  const size = Math.abs(seconds)
+  const nearest = Math.round(size * 1000)
+  const ms = nearest / 1000 === size ? nearest : Math.trunc(Math.round(size * 1e9) / 1e6)
+  return ms > 0 ? (seconds < 0 ? -ms : ms) : 0
 }
 
 function signed(tokens: TokenStream, sign: Token, operand: DurationExpr): DurationExpr {

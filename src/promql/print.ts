@@ -74,7 +74,8 @@ function printLabelNames(names: readonly string[]): string {
 
 function printSelector({ name, matchers, at, offset, anchored, smoothed }: VectorSelector): string {
   const shown = matchers.filter((m) => !(m.name === '__name__' && m.kind === '=' && m.value === name && name !== ''))
-  const braces = shown.length === 0 ? '' : `{${shown.map(printMatcher).sort(compareText).join(',')}}`
+  // info(x, {}) may select by nothing at all
+  const braces = shown.length === 0 ? (name === '' ? '{}' : '') : `{${shown.map(printMatcher).sort(compareText).join(',')}}`
   const extension = anchored ? ' anchored' : smoothed ? ' smoothed' : ''
   return name + braces + printAt(at) + extension + printOffset(offset)
 }
