@@ -262,12 +262,12 @@ export class Head {
 
   /**
    * Drops full chunks of a shard that end before `beforeMs`, closes open chunks that do, and removes series that then hold nothing and that nobody refers to.
-   * @returns the series removed.
+   * @returns the series removed: their numbers will be used again.
    */
-  truncate(shard: number, beforeMs: number): number {
+  truncate(shard: number, beforeMs: number): ReadonlySet<number> {
     const keep = new Uint8Array(this.count).fill(1)
     const pairsTouched = new Set<number>()
-    let removed = 0
+    const removed = new Set<number>()
     for (let series = 0; series < this.count; series++) {
       if (this.alive[series] === 0 || this.shards[series] !== shard) continue
       if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
@@ -275,15 +275,29 @@ export class Head {
       if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0) {
         keep[series] = 0
         for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
-        removed++
+        removed.add(series)
       }
     }
-    if (removed > 0) {
+    if (removed.size > 0) {
       for (const pair of pairsTouched) this.postings.filter(pair, keep)
-      for (let series = 0; series < this.count; series++) if (keep[series] === 0) this.#remove(series)
+      for (const series of removed) this.#remove(series)
       this.#rehash(this.#table.length)
     }
     return removed
+  }
+
+  /** First time in the open chunk; Infinity where there is none. */
+  openFrom(series: number): number {
+    const open = this.#histograms.get(series)
+    if (open !== undefined) return open.minTime
+    return this.xor.counts[series]! > 0 ? this.firstTimes[series]! : Infinity
+  }
+
+  /** Oldest sample of a series; Infinity where it has none. */
+  oldestTime(series: number): number {
+    let oldest = this.openFrom(series)
+    for (let link = this.newestChunk[series]!; link !== 0; link = this.chunks.previous[link - 1]!) oldest = this.chunks.minTimes[link - 1]!
+    return oldest
   }
 
   /** Drops all samples of a series; it is as if it had just been created. */
