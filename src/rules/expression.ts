@@ -1,6 +1,7 @@
 import { PromhiveError } from '../base/errors.ts'
 import type { Expr, PromqlFeatures, VectorSelector } from '../promql/ast.ts'
 import { parseExpr } from '../promql/parse.ts'
+import { printExpr } from '../promql/print.ts'
 
 /** A rule's expression: the tree, and the text it is asked with and shown as. */
 export type Expression = Readonly<{ expr: Expr; text: string }>
@@ -10,7 +11,7 @@ export function readExpression(text: string, features: PromqlFeatures): Expressi
   const { expr, problems } = parseExpr(text, features)
   if (expr === null)
     throw new PromhiveError('PROMQL_PARSE', `cannot parse rule expression: ${problems[0]?.message ?? 'no expression'}`, { text })
-  return { expr, text: text.trim() }
+  return { expr, text: printExpr(expr) }
 }
 
 /** All selectors below a node, in the order of the text. */
