@@ -22,7 +22,7 @@ import type { ScrapeJob, ScrapeValue } from './scrape-config.ts'
 import { sectionsInUse } from './section-use.ts'
 import type { SectionUse } from './section-use.ts'
 import { finishOtlp, finishStorage, finishTracing, otlpConfig, storageConfig, tracingConfig, translationProblem } from './storage-config.ts'
-import type { OtlpOptions, StorageOptions, TracingOptions } from './storage-config.ts'
+import type { OtlpOptions, RetentionDefault, StorageOptions, TracingOptions } from './storage-config.ts'
 import { isNull, parseYaml } from './yaml-tree.ts'
 
 /** Only the last segment may hold a *, and only one. */
@@ -93,6 +93,8 @@ export type LoadOptions = ConfigFiles &
   Readonly<{
     env: (name: string) => string | undefined
     features?: ConfigFeatures
+    /** What --storage.tsdb.retention.time and .size say, for files without a `retention` section. */
+    retention?: RetentionDefault
     /** Refuses what agents have no use for. */
     agent?: boolean
     /** Unknown keys are no problem. */
@@ -141,7 +143,7 @@ export function parseConfig(source: string, path: string, options: LoadOptions):
   const remoteRead = value.remote_read.map(finishRemoteRead)
   checkUniqueNames(value.remote_write, 'remote write', reader)
   checkUniqueNames(value.remote_read, 'remote read', reader)
-  const storage = finishStorage(value.storage)
+  const storage = finishStorage(value.storage, options.retention ?? { timeMs: 0, sizeBytes: 0 })
   const translation = translationProblem(value.otlp.translation_strategy, global.validation)
   if (translation !== null) reader.problemIn(value.otlp, 'translation_strategy', translation)
   if (options.agent === true) checkAgent(value, reader)

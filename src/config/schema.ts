@@ -50,13 +50,20 @@ export class Reader {
   readonly problems: ConfigProblem[] = []
   /** Unknown keys are not problems (promtool --ignore-unknown-fields). */
   readonly ignoreUnknown: boolean
+  readonly yamlVersion: 2 | 3
   readonly #places = new WeakMap<object, { node: YamlNode; path: string; broken: boolean }>()
 
-  constructor(tree: YamlTree, options: { file: string; directory?: string; ignoreUnknown?: boolean }) {
+  constructor(tree: YamlTree, options: { file: string; directory?: string; ignoreUnknown?: boolean; yamlVersion?: 2 | 3 }) {
     this.tree = tree
     this.file = options.file
     this.directory = options.directory ?? ''
     this.ignoreUnknown = options.ignoreUnknown ?? false
+    this.yamlVersion = options.yamlVersion ?? 2
+  }
+  /** A key that stands twice in a map, in the words of the go-yaml version that reads such files upstream. */
+  alreadySet(name: string, typeName: string, firstAt: number): string {
+    if (this.yamlVersion === 3) return `mapping key ${quote(name)} already defined at line ${this.tree.place(firstAt).line}`
+    return typeName === '' ? `key ${quote(name)} already set in map` : `field ${name} already set in type ${typeName}`
   }
   problem(at: number, path: string, message: string): undefined {
     if (this.problems.length < problemsMax) this.problems.push({ file: this.file, ...this.tree.place(at), path, message })
@@ -334,13 +341,14 @@ export function map<T>(
       if (isNull(node)) return Object.freeze({})
       if (node.kind !== 'map') return mismatch(node, reader, path, into)
       const entries: [string, T][] = []
-      const seen = new Set<string>()
+      const seen = new Map<string, number>()
       let broken = false
       for (const { key, value } of node.pairs) {
         const name = key.text
         const itemPath = joinPath(path, name)
-        const why = seen.has(name) ? `key ${quote(name)} already set in map` : (options.key?.(name) ?? null)
-        seen.add(name)
+        const firstAt = seen.get(name)
+        const why = firstAt !== undefined ? reader.alreadySet(name, '', firstAt) : (options.key?.(name) ?? null)
+        seen.set(name, key.at)
         if (why !== null) {
           reader.problem(key.at, itemPath, why)
           broken = true
@@ -428,7 +436,11 @@ export function struct<F extends Fields>(typeName: string, fields: F, options: {
     fields,
     defaults: () => Object.freeze(Object.fromEntries(names.map((name) => [name, fields[name]!.initial()]))) as Value,
     read(node, reader, path) {
-      if (isNull(node)) return this.zero()
+      if (isNull(node)) {
+        const zero = this.zero()
+        reader.remember(zero, node, path, false)
+        return zero
+      }
       if (node.kind !== 'map') return mismatch(node, reader, path, typeName)
       const out: Record<string, unknown> = {}
       let broken = false
@@ -443,7 +455,8 @@ export function struct<F extends Fields>(typeName: string, fields: F, options: {
           continue
         }
         if (seen.has(name)) {
-          reader.problem(key.at, joinPath(path, name), `field ${name} already set in type ${typeName}`)
+          const first = node.pairs.find((pair) => pair.key.text === name)!
+          reader.problem(key.at, joinPath(path, name), reader.alreadySet(name, typeName, first.key.at))
           continue
         }
         seen.add(name)

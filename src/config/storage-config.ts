@@ -44,7 +44,6 @@ const tsdbConfig = struct(
       return {
         ...value,
         outofordertimewindow: value.out_of_order_time_window,
-        retention: value.retention ?? retentionConfig.defaults(),
       }
     },
   },
@@ -63,8 +62,9 @@ export type StorageOptions = Readonly<{
   staleSeriesCompactionThreshold: number
   /** '' = what the feature flag xor2-encoding says. */
   floatChunkEncoding: '' | 'xor' | 'xor2'
-  /** 0 = what the flag says. */
+  /** 0 = no limit. Where the file has no `retention` section, what the flags say. */
   retentionTimeMs: number
+  /** 0 = no limit. */
   retentionSizeBytes: number
   /** Of the disk, 0–100; 0 = not used. */
   retentionPercentage: number
@@ -72,11 +72,14 @@ export type StorageOptions = Readonly<{
   exemplarsMax: number
 }>
 
+/** Retention by the flags, for files that say nothing. */
+export type RetentionDefault = Readonly<{ timeMs: number; sizeBytes: number }>
+
 /** The section with the parts upstream adds where they are missing. */
-export function finishStorage(written: StorageValue): { value: StorageValue; options: StorageOptions } {
-  const tsdb = written.tsdb ?? { ...tsdbConfig.defaults(), retention: retentionConfig.defaults() }
-  const retention = tsdb.retention ?? retentionConfig.defaults()
-  const value = Object.freeze({ ...written, tsdb })
+export function finishStorage(written: StorageValue, byFlags: RetentionDefault): { value: StorageValue; options: StorageOptions } {
+  const tsdb = written.tsdb ?? tsdbConfig.defaults()
+  const retention = tsdb.retention ?? { time: byFlags.timeMs, size: byFlags.sizeBytes, percentage: 0 }
+  const value = Object.freeze({ ...written, tsdb: { ...tsdb, retention } })
   return {
     value,
     options: Object.freeze({

@@ -28,7 +28,8 @@ const syntaxProblemsMax = 20
 
 const nullAt = (at: number): YamlScalar => ({ kind: 'scalar', text: '', plain: true, tag: '', at })
 
-export function parseYaml(text: string, file: string): YamlTree {
+/** `version` is that of go-yaml: under 3 a key that is written wins over a merged one wherever it stands, under 2 the later of the two. */
+export function parseYaml(text: string, file: string, version: 2 | 3 = 2): YamlTree {
   const lines = new LineCounter()
   const problems: ConfigProblem[] = []
   const place = (at: number): { line: number; column: number } => {
@@ -141,7 +142,7 @@ export function parseYaml(text: string, file: string): YamlTree {
     return made
   }
 
-  /** Pairs with `<<` replaced by what it names: of equal keys the later place wins, as go-yaml decodes them one after the other. */
+  /** Pairs with `<<` replaced by what it names: of equal keys one wins, as go-yaml decodes them. */
   const merged = (pairs: YamlPair[]): YamlPair[] => {
     if (!pairs.some(({ key }) => isMerge(key))) return pairs
     const out: YamlPair[] = []
@@ -155,7 +156,7 @@ export function parseYaml(text: string, file: string): YamlTree {
       }
       const written = fromMerge ? out.findIndex(({ key }) => key.text === pair.key.text) : -1
       if (written >= 0) {
-        out[written] = pair
+        if (version === 2) out[written] = pair
       } else {
         if (fromMerge) mergedKeys.set(pair.key.text, out.length)
         out.push(pair)
