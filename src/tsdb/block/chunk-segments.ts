@@ -11,15 +11,14 @@ import { corrupt } from './corrupt.ts'
 import { FileWriter } from './file-writer.ts'
 import { type PageCache, PagedFile } from './pages.ts'
 
+export type { ChunkData } from '../chunks/encode.ts'
+
 const magic = 0x85bd40dd
 const headerBytes = 8
 export const segmentBytesDefault = 512 << 20
 /** More than 65,535 samples of the widest kind could take. */
 const chunkBytesMax = 64 << 20
 const refUnit = 4294967296
-
-/** A chunk with its data: what block writers take and block readers give. */
-export type ChunkData = Readonly<{ encoding: number; minTime: number; maxTime: number; bytes: Uint8Array }>
 
 export class ChunkSegmentsWriter {
   readonly #disk: Disk

@@ -2,7 +2,7 @@
 import { labelsFromObject, printLabels, type Labels } from '../../../src/model/labels.ts'
 import { SampleColumns, type SeriesSet } from '../../../src/model/samples.ts'
 import type { Disk } from '../../../src/ports/disk.ts'
-import type { ChunkData } from '../../../src/tsdb/block/chunk-segments.ts'
+import type { ChunkData } from '../../../src/tsdb/chunks/encode.ts'
 import { newCompaction, type BlockMeta } from '../../../src/tsdb/block/meta.ts'
 import { ulidFrom } from '../../../src/tsdb/block/ulid.ts'
 import { BlockWriter } from '../../../src/tsdb/block/writer.ts'
