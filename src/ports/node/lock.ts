@@ -34,27 +34,32 @@ export function lockFile(path: string): { release(): void } {
         fs.truncateSync(path) // an older Prometheus wrote its process id
         continue
       }
-      if (code === sqliteBusy) throw held(path, holder(path))
+      if (code === sqliteBusy) throw heldBy(path, holder(path))
       throw new PromhiveError('INTERNAL', `cannot lock ${path}: ${messageOf(thrown)}`, { path }, thrown)
     }
     const foreign = holder(path, 'FLOCK')
     if (foreign !== null) {
       database.close()
-      throw held(path, foreign)
+      throw heldBy(path, foreign)
     }
     if (identity(path, false) !== before) {
       database.close() // released and removed by its owner in between
       continue
     }
+    held.add(database)
     return { release: () => release(path, database) }
   }
   throw new PromhiveError('INTERNAL', `cannot lock ${path}: it kept changing`, { path })
 }
 
+/** Locks of this process. A handle nobody refers to would be collected, and its lock with it. */
+const held = new Set<DatabaseSync>()
+
 function release(path: string, database: DatabaseSync): void {
   if (!database.isOpen) return
   fs.rmSync(path, { force: true }) // first the name, then the lock: see above
   database.close()
+  held.delete(database)
 }
 
 /** Device, number and birth of the file at the path; '' where there is none. */
@@ -90,7 +95,7 @@ function holder(path: string, kind?: 'FLOCK'): number | null {
   return null
 }
 
-function held(path: string, pid: number | null): PromhiveError {
+function heldBy(path: string, pid: number | null): PromhiveError {
   const who = pid === null || pid <= 0 ? 'another process' : `process ${pid}`
   return new PromhiveError('UNAVAILABLE', `cannot lock ${path}: held by ${who}`, { path, pid })
 }

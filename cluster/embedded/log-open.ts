@@ -1,0 +1,176 @@
+// Opening the write-ahead log: finds the segments, indexes their records, cuts a torn tail and tells damage from it (see log-format.ts).
+import { crc32c } from '../../src/base/crc32c.ts'
+import { PromhiveError } from '../../src/base/errors.ts'
+import type { Disk, DiskFile } from '../../src/ports/disk.ts'
+import {
+  checkSegmentHead,
+  decodeRecordHead,
+  decodeTable,
+  kindRecord,
+  kindTable,
+  recordBytes,
+  recordHeadBytes,
+  segmentHeadBytes,
+  segmentName,
+  segmentNumber,
+  viewOf,
+  type RecordHead,
+  type TableRow,
+} from './log-format.ts'
+import { ShardIndex, type Segment } from './log-index.ts'
+import { scanSegment } from './log-scan.ts'
+
+export type LogProgress = Readonly<{ firstSegment: number; lastSegment: number; currentSegment: number }>
+
+export type OpenedLog = {
+  segments: Segment[]
+  shards: Map<number, ShardIndex>
+  /** Number of the last commit. */
+  batch: number
+  /** Damaged places found, for a log line. Reads of the records concerned fail. */
+  damage: string[]
+  /** Bytes of a torn write that were cut. */
+  tornBytes: number
+}
+
+/** @param pause awaited now and then. */
+export async function openLog(
+  disk: Disk,
+  directory: string,
+  pause: () => Promise<void>,
+  onProgress: (progress: LogProgress) => void,
+): Promise<OpenedLog> {
+  const opened: OpenedLog = { segments: [], shards: new Map(), batch: 0, damage: [], tornBytes: 0 }
+  const numbers = disk
+    .list(directory)
+    .map(segmentNumber)
+    .filter((n) => n !== null)
+    .sort((a, b) => a - b)
+  await dropUnfinished(disk, directory, numbers, pause)
+  for (const [i, number] of numbers.entries()) {
+    onProgress({ firstSegment: numbers[0]!, lastSegment: numbers.at(-1)!, currentSegment: number })
+    const path = `${directory}/${segmentName(number)}`
+    const file = disk.open(path, 'append')
+    const segment: Segment = { number, file, size: file.size(), lastWithin: new Map() }
+    const wrong = checkSegmentHead(readAt(file, 0, segmentHeadBytes), number)
+    if (wrong !== null && /version/.test(wrong)) throw new PromhiveError('STORAGE_CORRUPT', `cannot open ${path}: ${wrong}`, { path })
+    if (wrong !== null) opened.damage.push(`${path}: ${wrong}`)
+    opened.segments.push(segment)
+    await indexSegment(opened, segment, i === numbers.length - 1, pause)
+  }
+  return opened
+}
+
+/** A crash while a segment was begun leaves a last file without a table. It goes where it holds no record: nothing was ever promised about it. */
+async function dropUnfinished(disk: Disk, directory: string, numbers: number[], pause: () => Promise<void>): Promise<void> {
+  while (numbers.length > 0) {
+    const path = `${directory}/${segmentName(numbers.at(-1)!)}`
+    const file = disk.open(path, 'read')
+    let finished = readTable(file) !== null
+    if (!finished) await scanSegment(file, false, { record: () => void (finished = true), hole: () => {} }, pause)
+    file.close()
+    if (finished) return
+    disk.remove(path)
+    disk.syncDirectory(directory)
+    numbers.pop()
+  }
+}
+
+function readTable(file: DiskFile): TableRow[] | null {
+  const headBytes = readAt(file, segmentHeadBytes, recordHeadBytes)
+  const head = decodeRecordHead(headBytes, viewOf(headBytes), 0, headBytes.length, segmentHeadBytes)
+  if (head === null || head.kind !== kindTable) return null
+  const body = readAt(file, segmentHeadBytes + recordHeadBytes, head.bodyBytes)
+  if (body.length !== head.bodyBytes || crc32c(body) !== head.bodyCrc) return null
+  return decodeTable(body)
+}
+
+function readAt(file: DiskFile, position: number, count: number): Uint8Array {
+  const bytes = new Uint8Array(Math.max(0, Math.min(count, file.size() - position)))
+  return bytes.subarray(0, file.read(bytes, position))
+}
+
+export function shardIndex(shards: Map<number, ShardIndex>, shard: number): ShardIndex {
+  let index = shards.get(shard)
+  if (index === undefined) shards.set(shard, (index = new ShardIndex(shard)))
+  return index
+}
+
+type Found = { head: RecordHead; bodyGood: boolean } | { hole: number; end: number }
+
+async function indexSegment(opened: OpenedLog, segment: Segment, last: boolean, pause: () => Promise<void>): Promise<void> {
+  const { shards } = opened
+  const table = readTable(segment.file)
+  const oldest = opened.segments.length === 1
+  for (const row of table ?? []) {
+    const index = shardIndex(shards, row.shard)
+    index.trimmed = Math.max(index.trimmed, row.first)
+    if (oldest) index.base = row.last + 1
+    index.last = Math.max(index.last, row.last) // what an earlier segment should have held and did not is a gap
+  }
+  const add = (head: RecordHead): void => {
+    opened.batch = Math.max(opened.batch, head.batch)
+    if (head.kind !== kindRecord) return
+    const index = shardIndex(shards, head.shard)
+    if (oldest && table === null && index.last === 0) index.base = head.offset // how much went before is unknown
+    if (head.offset <= index.last) opened.damage.push(`${segment.file.path}: offset ${head.offset} of shard ${head.shard} comes twice`)
+    else index.add(segment, head.offset, head.position, head.bodyBytes)
+  }
+  const damaged = (start: number, end: number): void =>
+    void opened.damage.push(`${segment.file.path}: ${end - start} bytes from ${start} on are no records`)
+  if (!last) {
+    await scanSegment(segment.file, false, { record: add, hole: damaged }, pause)
+    return
+  }
+  const found: Found[] = []
+  await scanSegment(
+    segment.file,
+    true,
+    {
+      record: (head, bodyGood) => void found.push({ head, bodyGood: bodyGood === true }),
+      hole: (hole, end) => void found.push({ hole, end }),
+    },
+    pause,
+  )
+  const torn = tornFrom(found)
+  for (const item of found.slice(0, torn)) {
+    if ('hole' in item) damaged(item.hole, item.end)
+    else {
+      if (!item.bodyGood) damaged(item.head.position + recordHeadBytes, item.head.position + recordBytes(item.head.bodyBytes))
+      add(item.head)
+    }
+  }
+  const cut = found[torn]
+  if (cut === undefined) return
+  // What is cut took batch numbers: they are not used again, so that its bytes can never pass for a later batch.
+  for (const item of found.slice(torn)) if ('head' in item) opened.batch = Math.max(opened.batch, item.head.batch)
+  const size = 'hole' in cut ? cut.hole : cut.head.position
+  opened.tornBytes = segment.size - size
+  segment.file.truncate(size)
+  segment.file.syncNow()
+  segment.size = size
+}
+
+/**
+ * Index of the first thing that belongs to a torn last batch; found.length where all is well.
+ * A bad place is torn where no header of a later batch lies behind it, i.e. where only its own batch follows.
+ */
+function tornFrom(found: readonly Found[]): number {
+  let torn = found.length
+  let lastBatch = -1
+  let lastBatchStart = Infinity
+  for (let i = found.length - 1; i >= 0; i--) {
+    const item = found[i]!
+    if ('head' in item) {
+      if (lastBatch === -1) {
+        lastBatch = item.head.batch
+        lastBatchStart = item.head.batchStart
+      }
+      if (item.bodyGood) continue
+    }
+    const inLastBatch = lastBatch === -1 || ('hole' in item ? item.hole >= lastBatchStart : item.head.batch === lastBatch)
+    if (!inLastBatch) break // damage, and so is every bad place before it
+    torn = i
+  }
+  return torn
+}
