@@ -112,7 +112,7 @@ async function indexSegment(opened: OpenedLog, segment: Segment, last: boolean, 
     opened.batch = Math.max(opened.batch, head.batch)
     if (head.kind !== kindRecord) return
     const index = shardIndex(shards, head.shard)
-    if (oldest && table === null && index.last === 0) index.base = head.offset // how much went before is unknown
+    if (oldest && table === null && segment.number > 1 && index.last === 0) index.base = head.offset // how much went before is unknown
     if (head.offset <= index.last) opened.damage.push(`${segment.file.path}: offset ${head.offset} of shard ${head.shard} comes twice`)
     else index.add(segment, head.offset, head.position, head.bodyBytes)
   }

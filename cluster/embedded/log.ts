@@ -25,7 +25,7 @@ import {
   segmentName,
   tableShard,
 } from './log-format.ts'
-import { ShardIndex, type Segment } from './log-index.ts'
+import type { Segment, ShardIndex } from './log-index.ts'
 import { openLog, shardIndex, type LogProgress } from './log-open.ts'
 import { LogReader } from './log-read.ts'
 

@@ -1,5 +1,5 @@
 // How connections are made: directly, over a Unix socket, through an HTTP proxy's CONNECT tunnel or through SOCKS5.
-import * as net from 'node:net'
+import type * as net from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import { PromhiveError } from '../../base/errors.ts'
