@@ -81,13 +81,9 @@ function* plainTextEntries(body: Uint8Array, dialect: Dialect, typeAndUnit: bool
   }
 }
 
-/** The bytes up to the value, without the blanks around. */
+/** Name and labels, byte by byte. */
 function seriesKey(reader: LineReader): string {
-  let end = reader.prefixEnd
-  while (reader.bytes[end - 1] === 32 || reader.bytes[end - 1] === 9) end--
-  let start = reader.start
-  while (reader.bytes[start] === 32 || reader.bytes[start] === 9) start++
-  return seriesDecoder.decode(reader.bytes.subarray(start, end))
+  return seriesDecoder.decode(reader.bytes.subarray(reader.start, reader.prefixEnd))
 }
 const seriesDecoder = new TextDecoder('latin1')
 

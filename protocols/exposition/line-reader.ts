@@ -2,7 +2,7 @@
 // are understood in both) and OpenMetrics 1.0.0 / 0.0.1. An entry is a line, or several where a quoted string holds line feeds.
 //
 //   http_requests_total{code="200"} 1027 1395066363000 # {trace="a"} 1 2
-//   └── start               prefixEnd ┘└ value, time, exemplar: the tail
+//   └── start          prefixEnd ──┘└── blank, value, time, exemplar: the tail
 //
 // Nothing is allocated per entry: positions are left in fields. `readTail` reads only what follows a prefix that is known already, which is what
 // the layout cache of a scrape does with nearly every line.
@@ -77,8 +77,9 @@ export class LineReader {
   position = 0
 
   // the entry that was read
+  /** Its first byte that is not blank. */
   start = 0
-  /** First byte of the value; of metadata and comments, the end of the entry. */
+  /** End of the name and labels; of metadata and comments, the end of the entry. */
   prefixEnd = 0
   /** Metric name, or family of metadata, without quotes. */
   nameStart = 0
@@ -123,7 +124,7 @@ export class LineReader {
     return this.dialect === 'text' ? this.#textEntry() : this.#openMetricsEntry()
   }
 
-  /** The number, time and exemplar of an entry whose prefix ends at `position`. @returns false where that is a problem. */
+  /** What follows a prefix that ends at `position`: number, time and exemplar. @returns false where that is a problem. */
   readTail(position: number): boolean {
     this.prefixEnd = position
     return this.dialect === 'text' ? this.#textTail(position) : this.#openMetricsTail(position)
@@ -148,6 +149,7 @@ export class LineReader {
     while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at++
     // Prometheus' lexer takes a zero byte at the start of an entry for the end of the input
     if (at >= end || bytes[at] === 0) return entry.end
+    this.start = at
     const c = bytes[at]!
     if (c === LF) {
       this.position = this.prefixEnd = at + 1
@@ -160,9 +162,9 @@ export class LineReader {
       while (classes[bytes[++at]!]! !== 0);
       this.nameEnd = at
       this.labelCount = 0
-      while (bytes[at] === SPACE || bytes[at] === TAB) at++
-      if (bytes[at] === OPEN) {
-        at = this.#textLabels(at + 1)
+      const next = skipBlanks(bytes, at)
+      if (bytes[next] === OPEN) {
+        at = this.#textLabels(next + 1)
         if (at < 0) return entry.problem
       }
     } else if (c === OPEN) {
@@ -174,7 +176,6 @@ export class LineReader {
     } else {
       return (this.#fail('expected a valid start token', at), entry.problem)
     }
-    while (bytes[at] === SPACE || bytes[at] === TAB) at++
     this.prefixEnd = at
     return this.#textTail(at) ? entry.series : entry.problem
   }
@@ -304,16 +305,16 @@ export class LineReader {
     } else {
       return (this.#fail('expected a valid start token', at), entry.problem)
     }
-    if (bytes[at] !== SPACE) return (this.#fail('expected value after metric', at), entry.problem)
-    this.prefixEnd = at + 1
-    return this.#openMetricsTail(at + 1) ? entry.series : entry.problem
+    this.prefixEnd = at
+    return this.#openMetricsTail(at) ? entry.series : entry.problem
   }
 
   #openMetricsTail(from: number): boolean {
     const { bytes, end } = this
     this.hasTime = false
     this.hasExemplar = false
-    let at = this.#openMetricsNumber(from, 'value after metric')
+    if (bytes[from] !== SPACE) return this.#fail('expected value after metric', from)
+    let at = this.#openMetricsNumber(from + 1, 'value after metric')
     if (at < 0) return false
     this.value = this.#number[0]!
     if (bytes[at] === SPACE && !(bytes[at + 1] === HASH && bytes[at + 2] === SPACE && bytes[at + 3] === OPEN)) {

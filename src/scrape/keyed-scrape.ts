@@ -13,7 +13,7 @@ import { readEntries } from '../../protocols/exposition/read.ts'
 import type { BatchBuilder } from './batch.ts'
 import { limitHistogram } from './histogram-limits.ts'
 import type { SampleLabels } from './sample-labels.ts'
-import { aheadMsMax, exemplarFits, type FamilyMetadata, type ScrapeCounts, type SeriesCache } from './series-cache.ts'
+import { aheadMsMax, exemplarFits, type FamilyMetadata, type MetadataSize, type ScrapeCounts, type SeriesCache } from './series-cache.ts'
 
 export type KeyedRules = Readonly<{
   honorTimestamps: boolean
@@ -135,6 +135,12 @@ export class KeyedScrape implements SeriesCache {
     return Array.from(this.#families, ([family, { type, help, unit }]) => ({ family, type, help, unit }))
   }
 
+  metadataSize(): MetadataSize {
+    let bytes = 0
+    for (const { type, help, unit } of this.#families.values()) bytes += type.length + help.length + unit.length
+    return { entries: this.#families.size, bytes }
+  }
+
   get bytes(): number {
     return this.#series.size * 300
   }
@@ -184,7 +190,7 @@ export class KeyedScrape implements SeriesCache {
         counts.duplicates++
         continue
       }
-      series.trackedNow = !own || trackTimestampsStaleness
+      series.trackedNow = !own || trackTimestampsStaleness || (again && series.trackedNow)
       this.#taken++
       const timeMs = own ? item.timeMs! : batch.timeMs
       if (timeMs > latestMs) {

@@ -16,7 +16,15 @@ import type { ExpositionFormat } from '../../protocols/exposition/formats.ts'
 import type { BatchBuilder } from './batch.ts'
 import { emptyLayout, flag, FlatLayout, prefixEquals, PrefixIndex, type Layout } from './layout.ts'
 import type { SampleLabels } from './sample-labels.ts'
-import { aheadMsMax, exemplarFits, type FamilyMetadata, type ScrapeCounts, type SeriesCache } from './series-cache.ts'
+import {
+  aheadMsMax,
+  exemplarFits,
+  noMetadata,
+  type FamilyMetadata,
+  type MetadataSize,
+  type ScrapeCounts,
+  type SeriesCache,
+} from './series-cache.ts'
 
 export type LayoutRules = Readonly<{
   honorTimestamps: boolean
@@ -39,11 +47,10 @@ export class LayoutScratch {
 const noBytes = new Uint8Array(0)
 const noView = new DataView(noBytes.buffer)
 
+const SPACE = 32
 /** Entries looked at ahead of the expected one before the index of all is made. */
 const lookAhead = 16
 const plainSample = flag.sample | flag.tracked
-/** Entries that a line may be compared with. */
-const notComparable = flag.glued | flag.duplicate
 
 export class LayoutScrape implements SeriesCache {
   /** Of the body at hand; a target may change it from scrape to scrape, the prefixes stay alike. */
@@ -57,7 +64,7 @@ export class LayoutScrape implements SeriesCache {
   #layout: Layout = emptyLayout
   /** False after a failed scrape: all series have their staleness marker already. */
   #live = false
-  #metadata: readonly FamilyMetadata[] | null = null
+  #metadataSize: MetadataSize = noMetadata
 
   // state of one ingest
   #bytes: Uint8Array = noBytes
@@ -92,7 +99,6 @@ export class LayoutScrape implements SeriesCache {
     try {
       this.#aligned(batch)
       this.#live = true
-      if (this.#layoutDialect !== this.#dialect) this.#metadata = null
       this.#layoutDialect = this.#dialect
     } catch (thrown) {
       batch.truncate()
@@ -121,7 +127,7 @@ export class LayoutScrape implements SeriesCache {
   release(): void {
     this.#layout.forEachSeries((handle) => this.#appender.release(handle))
     this.#layout = emptyLayout
-    this.#metadata = null
+    this.#metadataSize = noMetadata
     this.#live = false
   }
 
@@ -130,8 +136,11 @@ export class LayoutScrape implements SeriesCache {
   }
 
   metadata(): readonly FamilyMetadata[] {
-    this.#metadata ??= readMetadata(this.#layout, this.#layoutDialect)
-    return this.#metadata
+    return readMetadata(this.#layout, this.#layoutDialect)
+  }
+
+  metadataSize(): MetadataSize {
+    return this.#metadataSize
   }
 
   /** Lines that are where they were. Leaves to #changed at the first that isn't. */
@@ -160,7 +169,7 @@ export class LayoutScrape implements SeriesCache {
       const f = flags[k]!
       if (at > end || !same(bytes, view, before, position, take) || !sameAcross(suffixes, from, bytes, position + take, to - from)) break
       if (f === plainSample) {
-        const numberEnd = readSimpleNumber(bytes, at, values, n)
+        const numberEnd = bytes[at] === SPACE ? readSimpleNumber(bytes, at + 1, values, n) : -1
         if (numberEnd >= 0 && bytes[numberEnd] === 10 && quick) {
           handles[n++] = known[k]!
           this.#scraped++
@@ -175,7 +184,7 @@ export class LayoutScrape implements SeriesCache {
         from = to
         continue
       } else if (f === flag.dropped) {
-        const numberEnd = readSimpleNumber(bytes, at, number, 0)
+        const numberEnd = bytes[at] === SPACE ? readSimpleNumber(bytes, at + 1, number, 0) : -1
         if (numberEnd >= 0 && bytes[numberEnd] === 10) {
           this.#scraped++
           this.#kept--
@@ -184,7 +193,7 @@ export class LayoutScrape implements SeriesCache {
           from = to
           continue
         }
-      } else if ((f & flag.glued) !== 0) break
+      }
       if ((f & flag.eof) !== 0) {
         if (at !== end) break
         position = at
@@ -194,7 +203,7 @@ export class LayoutScrape implements SeriesCache {
       }
       // a longer way for the rest: unusual numbers, times, exemplars, duplicates
       reader.start = position
-      if (!reader.readTail(at)) break
+      if (!endsPrefix(bytes, at) || !reader.readTail(at)) break
       if ((f & flag.sample) !== 0) {
         const own = honorTimestamps && reader.hasTime
         if (((f & flag.tracked) !== 0) !== (!own || trackTimestampsStaleness)) break
@@ -248,7 +257,7 @@ export class LayoutScrape implements SeriesCache {
         const f = before.flags[k]!
         const length = before.starts[k + 1]! - before.starts[k]!
         if (
-          (f & (notComparable | flag.eof)) === 0 &&
+          (f & (flag.duplicate | flag.eof)) === 0 &&
           seen[k] === 0 &&
           position + length <= this.#end &&
           prefixEquals(before, k, bytes, position, position + length)
@@ -259,7 +268,7 @@ export class LayoutScrape implements SeriesCache {
             continue
           }
           reader.start = position
-          if (reader.readTail(position + length)) {
+          if (endsPrefix(bytes, position + length) && reader.readTail(position + length)) {
             const own = honorTimestamps && reader.hasTime
             const tracked = !own || trackTimestampsStaleness
             if ((f & flag.dropped) !== 0 || ((f & flag.tracked) !== 0) === tracked) {
@@ -298,7 +307,6 @@ export class LayoutScrape implements SeriesCache {
       this.#scraped++
       const own = honorTimestamps && reader.hasTime
       const trackedFlag = !own || trackTimestampsStaleness ? flag.tracked : 0
-      const gluedFlag = isGlued(bytes, to) ? flag.glued : 0
       let m = this.#findAhead(before, k, bytes, from, to, flag.sample | flag.dropped)
       let hash = -1
       if (m < 0 && old.count > 0) {
@@ -312,17 +320,17 @@ export class LayoutScrape implements SeriesCache {
       if (m >= 0) {
         const f = before.flags[m]!
         if ((f & flag.dropped) !== 0) {
-          after.push(bytes, from, to, 0, flag.dropped | gluedFlag)
+          after.push(bytes, from, to, 0, flag.dropped)
           seen[m] = 1
           k = m + 1
         } else {
           this.#kept++
           const handle = before.handles[m]!
-          if (seen[m] === 1) this.#again(batch, handle, bytes, from, to, reader, own, trackedFlag | gluedFlag)
+          if (seen[m] === 1) this.#again(batch, handle, bytes, from, to, reader, own, trackedFlag)
           else {
             seen[m] = 1
             this.#take(batch, handle, reader, own)
-            after.push(bytes, from, to, handle, flag.sample | trackedFlag | gluedFlag)
+            after.push(bytes, from, to, handle, flag.sample | trackedFlag)
             // it has a time of its own now: its line of samples at scrape times ends here
             if ((f & flag.tracked) !== 0 && trackedFlag === 0 && this.#live) batch.pushStale(handle)
             k = m + 1
@@ -335,10 +343,10 @@ export class LayoutScrape implements SeriesCache {
       if (hash < 0) hash = hashBytes(bytes, from, to)
       const twin = scratch.fresh.find(after, hash, bytes, from, to)
       if (twin >= 0) {
-        if ((after.flags[twin]! & flag.dropped) !== 0) after.push(bytes, from, to, 0, flag.dropped | gluedFlag)
+        if ((after.flags[twin]! & flag.dropped) !== 0) after.push(bytes, from, to, 0, flag.dropped)
         else {
           this.#kept++
-          this.#again(batch, after.handles[twin]!, bytes, from, to, reader, own, trackedFlag | gluedFlag)
+          this.#again(batch, after.handles[twin]!, bytes, from, to, reader, own, trackedFlag)
         }
         continue
       }
@@ -348,21 +356,21 @@ export class LayoutScrape implements SeriesCache {
       const labels = this.#labels.of(readLabels(reader, type, null))
       scratch.fresh.add(hash, after.count)
       if (labels === null) {
-        after.push(bytes, from, to, 0, flag.dropped | gluedFlag)
+        after.push(bytes, from, to, 0, flag.dropped)
         continue
       }
       this.#kept++
       if (this.#rules.sampleLimit > 0 && this.#taken >= this.#rules.sampleLimit) {
         // the scrape has failed already; the rest is only counted, and nothing more is opened
         this.#taken++
-        after.push(bytes, from, to, 0, flag.sample | trackedFlag | gluedFlag)
+        after.push(bytes, from, to, 0, flag.sample | trackedFlag)
         continue
       }
       const handle = this.#appender.open(labels)
       this.#opened.push(handle)
       this.#added++
       this.#take(batch, handle, reader, own)
-      after.push(bytes, from, to, handle, flag.sample | trackedFlag | gluedFlag)
+      after.push(bytes, from, to, handle, flag.sample | trackedFlag)
     }
     this.#checkSampleLimit()
     for (let m = 0; m < old.count; m++) {
@@ -373,7 +381,7 @@ export class LayoutScrape implements SeriesCache {
       this.#vanished.push(handle)
     }
     this.#layout = after.compress()
-    this.#metadata = null
+    this.#metadataSize = measureMetadata(after, this.#dialect)
   }
 
   /** Handles that lost their series in the last ingest; the markers are in the batch. */
@@ -445,10 +453,9 @@ export class LayoutScrape implements SeriesCache {
   }
 }
 
-/** Whether the prefix that ends at `to` may be the beginning of a longer name. */
-function isGlued(bytes: Uint8Array, to: number): boolean {
-  const last = bytes[to - 1]
-  return last !== 32 && last !== 9 && last !== 125
+/** Whether a prefix that was found to end here can't be the beginning of a longer name: a blank follows, or it ends in a brace. */
+function endsPrefix(bytes: Uint8Array, at: number): boolean {
+  return bytes[at] === SPACE || bytes[at] === 9 || bytes[at - 1] === 125
 }
 
 /** Equality of bytes[a, a + length) and bytes[b, b + length), four at a time. */
@@ -492,4 +499,24 @@ function readMetadata(layout: Layout, dialect: Dialect): readonly FamilyMetadata
     else known.unit = decodeText(reader.bytes, reader.textStart, reader.textEnd)
   })
   return [...families.values()]
+}
+
+/** Families and the bytes of their metadata. A family's lines stand together. */
+function measureMetadata(layout: FlatLayout, dialect: Dialect): MetadataSize {
+  const reader = typeReaders[dialect]!
+  let entries = 0
+  let bytes = 0
+  let family = ''
+  for (let k = 0; k < layout.count; k++) {
+    if ((layout.flags[k]! & flag.text) === 0 || layout.starts[k + 1]! - layout.starts[k]! < 8) continue
+    const line = layout.bytes.subarray(layout.starts[k], layout.starts[k + 1])
+    reader.open(line, line.length)
+    const kind = reader.next()
+    if (kind !== entry.type && kind !== entry.help && kind !== entry.unit) continue
+    const name = readFamily(reader)
+    if (name !== family) entries++
+    family = name
+    bytes += reader.textEnd - reader.textStart
+  }
+  return { entries, bytes }
 }

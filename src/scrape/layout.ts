@@ -1,4 +1,4 @@
-// What a target exposed last time, as small as it can be kept: for every entry (line) its bytes up to the value, front-coded, and what became of it.
+// What a target exposed last time, as small as it can be kept: for every entry (line) its name and labels as bytes, front-coded, and what became of it.
 //
 //   entry k   │ shared[k] │ bytes taken over from the start of entry k − 1's prefix
 //             │ suffixes[ends[k − 1], ends[k]) │ the other bytes of its prefix
@@ -21,10 +21,8 @@ export const flag = {
   eof: 16,
   /** The same series as an earlier entry; shares its handle. */
   duplicate: 32,
-  /** The value follows the name without a blank, so the bytes before it don't tell where the name ends: never compared, always parsed. */
-  glued: 64,
   /** A # TYPE line (with `text`). */
-  type: 128,
+  type: 64,
 } as const
 
 export class Layout {

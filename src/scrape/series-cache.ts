@@ -16,11 +16,17 @@ export interface SeriesCache {
   releaseVanished(): void
   /** Gives back all handles. */
   release(): void
+  /** Made when asked for, for it is rarely. */
   metadata(): readonly FamilyMetadata[]
+  metadataSize(): MetadataSize
   /** Bytes held for the next scrape. */
   readonly bytes: number
 }
 export type FamilyMetadata = Metadata & Readonly<{ family: string }>
+
+/** Families, and bytes of their types, helps and units. */
+export type MetadataSize = Readonly<{ entries: number; bytes: number }>
+export const noMetadata: MetadataSize = { entries: 0, bytes: 0 }
 
 export type ScrapeCounts = {
   /** Series lines in the body. */

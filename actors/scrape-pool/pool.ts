@@ -1,0 +1,213 @@
+// The targets of one job: who is scraped, who was dropped, who is leaving. The data plane of the scrape-pool machine.
+import { createActor, fromPromise, type ActorRefFrom } from 'xstate'
+import { messageOf } from '../../src/base/errors.ts'
+import type { Labels } from '../../src/model/labels.ts'
+import type { TargetGroup } from '../../src/model/target-group.ts'
+import { labelOfInterval, TargetScrape, type JobSupplies, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
+import { populateGroup, slotOffset, type Target, type TargetsOfGroup } from '../../src/scrape/target.ts'
+import { xstateClock } from '../runtime/clock.ts'
+import { target as targetMachine } from '../target/machine.ts'
+
+type Member = {
+  readonly scrape: TargetScrape
+  readonly actor: ActorRefFrom<typeof targetMachine>
+  readonly ended: AbortController
+  /** Of the last sync. */
+  present: boolean
+}
+
+export class ScrapePool {
+  readonly #supplies: ScrapeSupplies
+  readonly #seed: bigint
+  #job: JobSupplies
+  /** Being scraped, by target key. */
+  readonly #active = new Map<string, Member>()
+  /** Gone from discovery, their series not ended yet. */
+  readonly #leaving = new Map<string, Member>()
+  #groups: readonly TargetGroup[] = []
+  /** What groups became under the present configuration: discovery hands over the same object until something changes. */
+  #populated = new WeakMap<TargetGroup, TargetsOfGroup>()
+  #dropped: Labels[] = []
+  #droppedCount = 0
+
+  constructor(supplies: ScrapeSupplies, job: JobSupplies, offsetSeed: bigint) {
+    this.#supplies = supplies
+    this.#job = job
+    this.#seed = offsetSeed
+    supplies.metrics.poolTargetLimit.labels(job.options.jobName).set(job.options.targetLimit)
+  }
+
+  get job(): JobSupplies {
+    return this.#job
+  }
+
+  /** Makes these the targets: unchanged ones go on, new ones start at their next slot, the others leave. */
+  sync(groups: readonly TargetGroup[]): void {
+    const { metrics, clock } = this.#supplies
+    const { options, logger } = this.#job
+    const startMs = clock.monotonicMs()
+    this.#groups = groups
+    this.#dropped = []
+    this.#droppedCount = 0
+    for (const member of this.#active.values()) member.present = false
+    for (const group of groups) {
+      let found = this.#populated.get(group)
+      if (found === undefined) {
+        found = populateGroup(options, this.#job.relabeling, group)
+        this.#populated.set(group, found)
+        for (const problem of found.problems) logger.error({ scrape_pool: options.jobName, err: problem }, 'Creating target failed')
+      }
+      metrics.syncFailed.labels(options.jobName).inc(found.problems.length)
+      for (const labels of found.dropped) this.#drop(labels)
+      for (const each of found.targets) {
+        // without a single public label there is nothing to tell its series by
+        if (each.labels.length === 0) this.#drop(each.discovered)
+        else this.#keep(each)
+      }
+    }
+    for (const [key, member] of this.#active) if (!member.present) this.#leave(key, member)
+    this.#applyTargetLimit()
+    const seconds = (clock.monotonicMs() - startMs) / 1000
+    metrics.poolTargets.labels(options.jobName).set(this.#active.size)
+    metrics.poolSymbols.labels(options.jobName).set(0) // pools keep label bytes, no table of symbols
+    metrics.syncLength.labels(options.jobName).observe(seconds)
+    metrics.syncLengthHistogram.labels(options.jobName).observe(seconds)
+    metrics.poolSyncs.labels(options.jobName).inc()
+  }
+
+  /** Another configuration. Targets that it leaves as they are keep their slots and their series. */
+  reload(job: JobSupplies): void {
+    const { metrics, clock } = this.#supplies
+    const startMs = clock.monotonicMs()
+    metrics.poolReloads.inc()
+    this.#job = job
+    this.#populated = new WeakMap()
+    metrics.poolTargetLimit.labels(job.options.jobName).set(job.options.targetLimit)
+    this.sync(this.#groups)
+    metrics.reloadLength.labels(labelOfInterval(job.options.intervalMs)).observe((clock.monotonicMs() - startMs) / 1000)
+  }
+
+  /** Ends scraping; scrapes under way are cut off. No staleness markers: another process, or this one started again, goes on with the series. */
+  stop(): void {
+    const { metrics } = this.#supplies
+    const { jobName } = this.#job.options
+    for (const member of [...this.#active.values(), ...this.#leaving.values()]) this.#release(member)
+    this.#active.clear()
+    this.#leaving.clear()
+    for (const gauge of [metrics.poolTargetLimit, metrics.poolTargets, metrics.poolSymbols]) gauge.remove(jobName)
+    for (const counter of [metrics.poolSyncs, metrics.syncFailed]) counter.remove(jobName)
+    metrics.syncLength.remove(jobName)
+  }
+
+  /** Ends scraping because the job is gone from the configuration: every target leaves, with staleness markers in the end. */
+  dissolve(): void {
+    for (const [key, member] of this.#active) this.#leave(key, member)
+  }
+
+  /** Targets leaving, whose series are still to be ended. */
+  get leavingCount(): number {
+    return this.#leaving.size
+  }
+
+  /** In the order of their URLs. */
+  active(): readonly TargetScrape[] {
+    return Array.from(this.#active.values(), (member) => member.scrape).sort((a, b) =>
+      a.target.url < b.target.url ? -1 : a.target.url > b.target.url ? 1 : 0,
+    )
+  }
+
+  /** Discovered labels of dropped targets, as many as `keep_dropped_targets` says. */
+  dropped(): readonly Labels[] {
+    return this.#dropped
+  }
+
+  get droppedCount(): number {
+    return this.#droppedCount
+  }
+
+  #drop(discovered: Labels): void {
+    const { keepDroppedTargets } = this.#job.options
+    this.#droppedCount++
+    if (keepDroppedTargets === 0 || this.#dropped.length < keepDroppedTargets) this.#dropped.push(discovered)
+  }
+
+  #keep(target: Target): void {
+    const known = this.#active.get(target.key)
+    if (known !== undefined) {
+      if (known.present) return // twice in discovery: the first one is it
+      known.present = true
+      this.#reconfigure(known, target)
+      return
+    }
+    const leaving = this.#leaving.get(target.key)
+    if (leaving !== undefined && leaving.actor.getSnapshot().matches('ending') === false) {
+      this.#leaving.delete(target.key)
+      this.#active.set(target.key, leaving)
+      leaving.present = true
+      leaving.scrape.reconfigure(this.#job, target)
+      leaving.actor.send({ type: 'return' })
+      return
+    }
+    this.#active.set(target.key, this.#start(target))
+  }
+
+  #reconfigure(member: Member, target: Target): void {
+    const before = member.scrape.target
+    if (before === target) return
+    member.scrape.reconfigure(this.#job, target)
+    if (before.intervalMs !== target.intervalMs) member.actor.send({ type: 'slots', slots: this.#slots(target) })
+  }
+
+  #slots(target: Target): { intervalMs: number; offsetMs: number } {
+    return { intervalMs: target.intervalMs, offsetMs: slotOffset(target, this.#seed) }
+  }
+
+  #start(target: Target): Member {
+    const { clock } = this.#supplies
+    const scrape = new TargetScrape(this.#supplies, this.#job, target)
+    const ended = new AbortController()
+    const machine = targetMachine.provide({
+      actors: {
+        scrape: fromPromise(({ input }: { input: { slotMs: number } }) => scrape.scrape(input.slotMs, ended.signal)),
+        end: fromPromise(({ input }: { input: { timeMs: number } }) => scrape.end(input.timeMs)),
+      },
+    })
+    const actor = createActor(machine, { clock: xstateClock(clock), input: { ...this.#slots(target), nowMs: () => clock.nowMs() } })
+    actor.subscribe({
+      error: (thrown) => this.#job.logger.error({ target: target.url, err: messageOf(thrown) }, 'Target actor failed'),
+    })
+    actor.start()
+    return { scrape, actor, ended, present: true }
+  }
+
+  #leave(key: string, member: Member): void {
+    this.#active.delete(key)
+    const before = this.#leaving.get(key)
+    if (before !== undefined) this.#release(before)
+    this.#leaving.set(key, member)
+    member.actor.subscribe({
+      complete: () => {
+        if (this.#leaving.get(key) !== member) return
+        this.#leaving.delete(key)
+        member.scrape.release()
+      },
+    })
+    member.actor.send({ type: 'leave' })
+  }
+
+  #release(member: Member): void {
+    member.ended.abort()
+    member.actor.send({ type: 'release' })
+    member.scrape.release()
+  }
+
+  #applyTargetLimit(): void {
+    const { targetLimit } = this.#job.options
+    let error = ''
+    if (targetLimit > 0 && this.#active.size > targetLimit) {
+      this.#supplies.metrics.exceededTargetLimit.inc()
+      error = `target_limit exceeded (number of targets: ${this.#active.size}, limit: ${targetLimit})`
+    }
+    for (const member of this.#active.values()) member.scrape.forceError(error)
+  }
+}
