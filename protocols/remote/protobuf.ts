@@ -103,9 +103,10 @@ export class ProtoReader {
       else top |= (byte & 0x7f) << (7 * (i - 8))
       if (byte < 0x80) {
         this.at = at
-        // 28 + 28 + 8 bits; bit 63 is the sign
+        // 28 + 28 + 8 bits; bit 63 is the sign. Negative numbers by their complement, so that small ones stay exact
         top &= 0xff
-        return top < 0x80 ? low + high * 0x10000000 + top * 2 ** 56 : low + high * 0x10000000 + (top - 0x100) * 2 ** 56
+        if (top < 0x80) return low + high * 0x10000000 + top * 2 ** 56
+        return -((low ^ 0xfffffff) + (high ^ 0xfffffff) * 0x10000000 + (top ^ 0xff) * 2 ** 56 + 1)
       }
     }
     throw this.problem('varint of more than 10 bytes', 0)

@@ -1,12 +1,13 @@
 // What decoding a remote-write message of either version yields, and what the two decoders share.
 import type { Appender, SeriesHandle } from '../../src/model/appender.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
+import { copyToSchema } from '../../src/model/histogram-arithmetic.ts'
+import { checkHistogram } from '../../src/model/histogram-check.ts'
 import { ByteWriter } from '../../src/base/bytes.ts'
 import { ProtoReader } from './protobuf.ts'
 import { LabelRanges } from './series-labels.ts'
 import { SeriesCache, type SeriesCacheOptions } from './series-cache.ts'
 import { WriteColumns } from './write-columns.ts'
-import { checkHistogram, coarsen } from './write-histogram.ts'
 
 /** Samples may be this far ahead of the clock. */
 export const aheadMaxMs = 10 * 60_000
@@ -25,6 +26,8 @@ export abstract class WriteDecoder {
   /** Series (v1) or samples (v2) left out because of their labels, and the first such label set with its fault. */
   invalidLabels = 0
   firstInvalid = ''
+  /** What was wrong with the labels that `open` refused last. */
+  protected lastFault = ''
   protected readonly appender: Appender
   protected readonly reader = new ProtoReader()
   protected readonly ranges = new LabelRanges()
@@ -66,6 +69,7 @@ export abstract class WriteDecoder {
     this.canonical.length = 0
     const problem = this.ranges.canonical(bytes, this.canonical)
     if (problem !== '') {
+      this.lastFault = problem
       if (this.firstInvalid === '') this.firstInvalid = `${problem}, got ${this.ranges.print(bytes)}`
       return -1
     }
@@ -87,8 +91,10 @@ export abstract class WriteDecoder {
     let merged = histogram
     let problem: string | null = null
     if (histogram.schema > 8 && histogram.schema <= 52) {
-      problem = checkHistogram({ ...histogram, schema: 8 }) // the buckets must add up before they can be merged
-      merged = problem === null ? coarsen(histogram) : histogram
+      // reserved for finer buckets than the storage keeps: merged, once they are known to add up
+      problem = checkHistogram({ ...histogram, schema: 8 })
+      const { isFloat, counterReset } = histogram
+      if (problem === null) merged = { ...copyToSchema(histogram, 8), isFloat, counterReset }
     } else problem = checkHistogram(histogram)
     if (problem !== null) {
       this.refuse(problem + series())

@@ -120,7 +120,7 @@ export class WriteV2Decoder extends WriteDecoder {
     const handle = this.#handle(type, unit)
     if (handle < 0) {
       this.invalidLabels += samples + histograms
-      this.refuse(`invalid metric name or labels, got ${this.#printSeries()}: ${this.firstInvalid}`)
+      this.refuse(`invalid metric name or labels, got ${this.#printSeries()}: ${this.lastFault}`)
       return
     }
     if (samples + histograms === 0) {

@@ -16,18 +16,18 @@ export function scorerOf(search: SearchTerms): Scorer {
   if (terms.length === 0) return () => 1
   const { threshold } = search
   const scorers = terms.map((term): Scorer => {
-    const points = [...term]
+    const points = Array.from(term)
     if (search.algorithm === 'subsequence') {
       return (value) => {
         if (value.startsWith(term)) return 1
-        const score = subsequenceScore(points, value, [...value])
+        const score = subsequenceScore(points, value, Array.from(value))
         return score > 0 && score >= threshold ? score : null
       }
     }
     return (value) => {
       const at = substringScore(term, value)
       if (at !== null || threshold === 0) return at
-      const score = jaroWinkler(points, [...value])
+      const score = jaroWinkler(points, Array.from(value))
       return score >= threshold ? score : null
     }
   })
@@ -48,8 +48,8 @@ function substringScore(term: string, value: string): number | null {
   const at = value.indexOf(term)
   if (at < 0) return null
   if (at === 0) return 1
-  const position = [...value.slice(0, at)].length
-  const last = [...value].length - [...term].length
+  const position = Array.from(value.slice(0, at)).length
+  const last = Array.from(value).length - Array.from(term).length
   return last <= 0 ? 1 : 1 - (0.9 * position) / last
 }
 
