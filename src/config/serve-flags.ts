@@ -167,6 +167,22 @@ export const serveFlagTable = [
     mode: 'server',
     help: 'How often to look for blocks that others added or removed.',
   },
+  {
+    name: 'storage.shards',
+    kind: 'int',
+    initial: '8',
+    hidden: true,
+    mode: 'server',
+    help: 'Shards of a new data directory, a power of two; an existing one keeps what it has. Not a flag of Prometheus.',
+  },
+  {
+    name: 'storage.workers',
+    kind: 'int',
+    initial: '0',
+    hidden: true,
+    mode: 'server',
+    help: 'Storage worker threads; 0 = one per core but one. Not a flag of Prometheus.',
+  },
   { name: 'storage.agent.path', kind: 'text', initial: 'data-agent/', mode: 'agent', help: 'Directory of the write-ahead log.' },
   {
     name: 'storage.agent.wal-segment-size',
