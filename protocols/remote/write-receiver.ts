@@ -6,8 +6,9 @@
 import { limits } from '../../src/base/limits.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
-import type { MetricsRegistry, Numbers } from '../../src/base/metrics.ts'
+import type { MetricFamily, MetricsRegistry, Numbers } from '../../src/base/metrics.ts'
 import type { AppendResult, Appender } from '../../src/model/appender.ts'
+import type { SeriesCache } from './series-cache.ts'
 import { decodeSnappy, snappyLength } from './snappy.ts'
 import type { WriteDecoder } from './write-decoder.ts'
 import { WriteV1Decoder } from './write-v1.ts'
@@ -79,17 +80,20 @@ export class WriteReceiver {
       'prometheus_api_remote_write_without_metadata_appended_samples_total',
       'The total number of received remote write samples (and histogram samples) which were ingested without corresponding metadata.',
     )
-    const entries = metrics.gauge('promhive_remote_write_cached_series', 'Series whose labels remote write need not read again.', [
-      'version',
-    ])
-    const bytes = metrics.gauge('promhive_remote_write_cached_series_bytes', 'Memory that the labels of cached series take.', ['version'])
-    metrics.collect(() => {
-      for (const [version, decoder] of [['1', this.#v1] as const, ['2', this.#v2] as const]) {
-        entries.labels(version).set(decoder.cache.size)
-        bytes.labels(version).set(decoder.cache.bytes)
-      }
-      return []
+    const caches = [
+      { version: '1', cache: this.#v1.cache },
+      { version: '2', cache: this.#v2.cache },
+    ]
+    const gauge = (name: string, help: string, value: (cache: SeriesCache) => number): MetricFamily => ({
+      name,
+      help,
+      kind: 'gauge',
+      samples: caches.map(({ version, cache }) => ({ suffix: '', labels: ['version', version], value: value(cache) })),
     })
+    metrics.collect(() => [
+      gauge('promhive_remote_write_cached_series', 'Series whose labels remote write need not read again.', (cache) => cache.size),
+      gauge('promhive_remote_write_cached_series_bytes', 'Memory that the labels of cached series take.', (cache) => cache.bytes),
+    ])
   }
 
   /** Which message the headers announce; where it is not taken, the answer. Missing headers mean version 1 and snappy. */

@@ -29,6 +29,15 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
     exposeHeadRoutes: false,
     bodyLimit: Number.MAX_SAFE_INTEGER,
     forceCloseConnections: false,
+    // a path that cannot be decoded
+    frameworkErrors: (thrown, request, reply) => {
+      const raw = (request as unknown as { raw: IncomingMessage }).raw
+      const response = (reply as unknown as { raw: ServerResponse }).raw
+      ;(reply as unknown as { hijack: () => void }).hijack()
+      const inApi = (raw.url ?? '').startsWith((options.routePrefix === '/' ? '' : options.routePrefix) + apiPrefix)
+      const answer = inApi ? failure(400, 'bad_data', messageOf(thrown)) : plainError(400, messageOf(thrown))
+      void respond(raw, response, answer, false).catch(() => response.destroy())
+    },
     routerOptions: {
       maxParamLength: 64 << 10,
       querystringParser: () => ({}),
@@ -51,14 +60,14 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
     [100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
     ['handler'],
   )
-  const ready = metrics.gauge(
-    'prometheus_ready',
-    'Whether Prometheus startup was fully completed and the server is ready for normal operation.',
-  )
-  metrics.collect(() => {
-    ready.set(backend.life.state() === 'ready' ? 1 : 0)
-    return []
-  })
+  metrics.collect(() => [
+    {
+      name: 'prometheus_ready',
+      help: 'Whether Prometheus startup was fully completed and the server is ready for normal operation.',
+      kind: 'gauge',
+      samples: [{ suffix: '', labels: [], value: backend.life.state() === 'ready' ? 1 : 0 }],
+    },
+  ])
 
   const cors = corsHeaders(options.corsOrigin)
   const prefix = options.routePrefix === '/' ? '' : options.routePrefix
