@@ -5,7 +5,7 @@ import { compileMatchers, type CompiledMatcher } from '../../src/model/matching.
 import type { Matcher } from '../../src/model/matcher.ts'
 import { SampleColumns, type SeriesSource } from '../../src/model/samples.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
-import { isStale, isStaleAt } from '../../src/model/staleness.ts'
+import { isStale, isStaleAt, staleNaN } from '../../src/model/staleness.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
 import { cardinality, labelNames, labelValues, seriesLabels } from '../../src/tsdb/head/metadata.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
@@ -61,6 +61,7 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
       return { body: cut([...found.values()].sort(compareLabels), request.limit) }
     },
     latest: (body) => ({ body: latest(source, body as SelectRequest) }),
+    lastFloats: (body) => ({ body: lastFloats(source, body as Omit<SamplesRequest, 'samplesMax'>) }),
     samples: (body, context) => ({ body: samples(source, body as SamplesRequest, context) }),
     exemplars: (body) => ({ body: exemplars(state, body as SelectRequest) }),
   }
@@ -102,6 +103,25 @@ function latest(source: SeriesSource, { matchers, startMs, endMs }: SelectReques
     values: Float64Array.from(values),
     histograms: histograms.some((histogram) => histogram !== null) ? histograms : null,
   }
+}
+
+/** The newest float of every series in the range, also where it is a staleness marker. */
+function lastFloats(source: SeriesSource, { matchers, startMs, endMs }: Omit<SamplesRequest, 'samplesMax'>): unknown {
+  const set = source.select({ matchers, startMs, endMs })
+  const labels: Labels[] = []
+  const times: number[] = []
+  const values: number[] = []
+  const columns = new SampleColumns()
+  for (let i = 0; i < set.length; i++) {
+    set.read(i, columns)
+    let last = columns.length - 1
+    while (last >= 0 && columns.histograms !== null && columns.histograms[last] !== null) last--
+    if (last < 0) continue
+    labels.push(set.labels(i))
+    times.push(columns.times[last]!)
+    values.push(isStaleAt(columns.bits, last) ? staleNaN : columns.values[last]!)
+  }
+  return { labels, times: Float64Array.from(times), values: Float64Array.from(values) }
 }
 
 function samples(source: SeriesSource, { matchers, startMs, endMs, samplesMax }: SamplesRequest, context: RequestContext): unknown {

@@ -5,6 +5,6 @@ import { nodeDisk } from '../ports/node/disk.ts'
 import { startLane } from '../../actors/storage-shard/lane.ts'
 import type { LaneSetup } from '../../actors/storage-shard/lane-protocol.ts'
 
-export function runLane(port: LanePort, setup: unknown): void {
+export function lane(port: LanePort, setup: unknown): void {
   startLane(port, setup as LaneSetup, { disk: nodeDisk(), clock: nodeClock() })
 }

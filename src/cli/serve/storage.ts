@@ -14,7 +14,7 @@ import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes } from '../../../actors/storage-shard/lanes.ts'
 import type { BlockOptions } from '../../../actors/storage-shard/lane-protocol.ts'
 import { publisherEpochs } from '../../../actors/storage-shard/shard.ts'
-import { runLane } from '../lane.ts'
+import { lane } from '../lane.ts'
 
 export type StorageOptions = Readonly<{
   dataDirectory: string
@@ -78,7 +78,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
-      entry: { module: new URL('../lane.ts', import.meta.url), inline: runLane },
+      entry: { module: new URL('../lane.ts', import.meta.url), inline: lane },
       clock,
       log,
       logger,

@@ -80,7 +80,6 @@ function report(result: RuleFilesResult, lint: RulesLint, io: CheckIo): Outcome 
   if (result.problems.length > 0) {
     io.printError('  FAILED:')
     for (const problem of result.problems) io.printError(printProblem(problem))
-    io.print('')
     return { failed: true, broken: true }
   }
   const duplicates = lint.duplicateRules ? findDuplicates(result.groups) : []

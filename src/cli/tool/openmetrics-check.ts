@@ -170,7 +170,7 @@ function checkLabels({ name, type }: Family, sample: Sample): void {
     const quantile = readReal(sample.labels.get('quantile') ?? '')
     if (!(quantile >= 0 && quantile <= 1)) wrong('a summary needs a label quantile between 0 and 1')
   }
-  const mayHaveExemplar = (type === 'counter' && suffix === '_total') || (suffix === '_bucket' && /histogram$/.test(type))
+  const mayHaveExemplar = (type === 'counter' && suffix === '_total') || (suffix === '_bucket' && type.endsWith('histogram'))
   if (sample.exemplar && !mayHaveExemplar) wrong('only buckets and totals of counters have exemplars')
 }
 
@@ -189,8 +189,8 @@ function checkValue({ name, type }: Family, { name: sampleName, value }: Sample)
 /** What the series of one metric have in common. */
 function groupOf({ name, type }: Family, { labels }: Sample): string {
   if (type === 'info') return ''
-  const own = type === 'summary' ? 'quantile' : type === 'stateset' ? name : /histogram$/.test(type) ? 'le' : null
-  return JSON.stringify([...labels].filter(([label]) => label !== own).sort())
+  const own = type === 'summary' ? 'quantile' : type === 'stateset' ? name : type.endsWith('histogram') ? 'le' : null
+  return JSON.stringify([...labels].filter(([label]) => label !== own).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function checkHistogram(family: Family): void {

@@ -1,0 +1,37 @@
+import type { Histogram } from '../../src/model/histogram.ts'
+import type { Labels } from '../../src/model/labels.ts'
+import type { PromqlFeatures } from '../../src/promql/ast.ts'
+
+/** What a storage worker is asked to evaluate. */
+export type QueryRequest = Readonly<{
+  query: string
+  startMs: number
+  endMs: number
+  /** 0: an instant query. */
+  stepMs: number
+  /** `json`: the bytes of the API's `data`; `vector`: columns, for rules. */
+  form: 'json' | 'vector'
+  /** Most series in the answer; 0 = all. */
+  limit: number
+  stats: 'none' | 'basic' | 'all'
+  lookbackMs: number
+  timeoutMs: number
+  samplesMax: number
+  defaultSubqueryStepMs: number
+  promql: PromqlFeatures
+  useStartTimestamps: boolean
+  typeAndUnitLabels: boolean
+  /** Time it has waited for its turn: for the statistics. */
+  queuedMs: number
+}>
+
+type Timings = Readonly<{ prepareMs: number; evalMs: number; sortMs: number }>
+export type QueryResponse = Timings &
+  Readonly<{ data: readonly Uint8Array[]; truncated: boolean; warnings: readonly string[]; infos: readonly string[] }>
+export type VectorResponse = Timings &
+  Readonly<{
+    labels: readonly Labels[]
+    values: Float64Array
+    histograms: readonly (Histogram | null)[] | null
+    warnings: readonly string[]
+  }>

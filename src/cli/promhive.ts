@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+// The program. Each subcommand loads only what it needs, so that starting is quick.
+import module from 'node:module'
+
+// compiled code, types stripped, is kept between starts
+module.enableCompileCache()
+
+const [command = 'serve', ...rest] = process.argv.slice(2)
+const usage = `promhive <command> [flags]
+
+  serve       scrape, store, query and alert (default); flags are Prometheus': promhive serve --help
+  tool        promtool's verbs: promhive tool --help
+`
+
+async function run(): Promise<number> {
+  if (command === 'serve') return (await import('./serve/main.ts')).serve(rest)
+  if (command.startsWith('-') && command !== '--help' && command !== '-h' && command !== '--version') {
+    return (await import('./serve/main.ts')).serve([command, ...rest])
+  }
+  if (command === 'tool') return (await import('./tool/main.ts')).tool(rest)
+  if (command === '--version') return (await import('./serve/main.ts')).serve(['--version'])
+  if (command === '--help' || command === '-h' || command === 'help') {
+    console.log(usage)
+    return 0
+  }
+  console.error(`promhive: unknown command ${JSON.stringify(command)}\n\n${usage}`)
+  return 2
+}
+
+process.exitCode = await run()
+// timers and sockets of a part that did not end must not keep the process: the exit code is final
+process.exit()

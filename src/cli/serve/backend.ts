@@ -1,0 +1,192 @@
+// The HTTP edge's view of the server: each part of src/api/backend.ts answered by the actor that owns it. Parts that need the storage are
+// asked only when it is ready; the edge sees to that.
+import { hostname } from 'node:os'
+import { parse, stringify } from 'yaml'
+import { PromhiveError } from '../../base/errors.ts'
+import type { MetricsRegistry } from '../../base/metrics.ts'
+import { printDuration } from '../../model/duration.ts'
+import type { RelabelRule } from '../../relabel/rule.ts'
+import type { Appender } from '../../model/appender.ts'
+import type { ApiBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
+import type { Clock } from '../../ports/clock.ts'
+import type { Disk } from '../../ports/disk.ts'
+import type { Random } from '../../ports/random.ts'
+import { flagsForApi } from '../../config/serve-flags.ts'
+import type { Notifier } from '../../../actors/notifier/notifier.ts'
+import type { QueryService } from '../../../actors/query/query-service.ts'
+import type { RuleManager } from '../../../actors/rule-group/manager.ts'
+import type { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
+import { buildInfo } from './build-info.ts'
+import type { Loaded } from './configuration.ts'
+import { featureList } from './feature-list.ts'
+import { queryLanguage } from './language.ts'
+import { adminBackend, selectExemplars, seriesBackend, tsdbStatus } from './series-backend.ts'
+import type { Settings } from './settings.ts'
+import type { Storage } from './storage.ts'
+
+export type BackendParts = Readonly<{
+  settings: Settings
+  disk: Disk
+  clock: Clock
+  random: Random
+  metrics: MetricsRegistry
+  appender: Appender
+  startTimeMs: number
+  state: () => 'starting' | 'ready' | 'stopping'
+  reload: () => Promise<void>
+  quit: () => void
+  loaded: () => Loaded
+  /** 0: never. */
+  lastConfigMs: () => number
+  reloadSucceeded: () => boolean
+  storage: () => Storage
+  queries: () => QueryService
+  scrapes: () => ScrapeManager
+  rules: () => RuleManager
+  notifier: () => Notifier<RelabelRule>
+}>
+
+export function apiBackend(parts: BackendParts): ApiBackend {
+  const { settings } = parts
+  const lanes = (): Storage['lanes'] => parts.storage().lanes
+  const admin = (): ApiBackend['admin'] =>
+    adminBackend(lanes(), parts.storage().appender, {
+      disk: parts.disk,
+      clock: parts.clock,
+      random: parts.random,
+      dataDirectory: settings.dataDirectory,
+    })
+  return {
+    life: { state: parts.state, reload: parts.reload, quit: parts.quit },
+    language: queryLanguage(settings.promql),
+    queries: {
+      query: (query, signal) => parts.queries().instant(query, signal),
+      queryRange: (query, signal) => parts.queries().range(query, signal),
+      exemplars: (query, signal) => selectExemplars(lanes(), query, signal),
+      lookbackMs: settings.flags['query.lookback-delta'],
+    },
+    series: {
+      labelNames: (query, signal) => seriesBackend(lanes()).labelNames(query, signal),
+      labelValues: (name, query, signal) => seriesBackend(lanes()).labelValues(name, query, signal),
+      series: (query, signal) => seriesBackend(lanes()).series(query, signal),
+      latest: (query, signal) => seriesBackend(lanes()).latest(query, signal),
+      samples: (query, signal) => seriesBackend(lanes()).samples(query, signal),
+    },
+    targets: targetsBackend(parts),
+    rules: { groups: () => parts.rules().groups() },
+    status: statusBackend(parts),
+    admin: {
+      deleteSeries: (matchers, startMs, endMs) => admin().deleteSeries(matchers, startMs, endMs),
+      cleanTombstones: () => admin().cleanTombstones(),
+      snapshot: (skipHead) => admin().snapshot(skipHead),
+    },
+    appender: parts.appender,
+    otlp: null,
+    consoles: null,
+    ui: null,
+    userAssets: null,
+    profiles: null,
+  }
+}
+
+function targetsBackend(parts: BackendParts): TargetsBackend {
+  const noPool = (pool: string): PromhiveError =>
+    new PromhiveError('NOT_FOUND', `unable to find a scrape config with the name ${JSON.stringify(pool)}`)
+  return {
+    active: () => parts.scrapes().activeTargets(),
+    dropped: () => parts.scrapes().droppedTargets(),
+    droppedCounts: () => parts.scrapes().droppedCounts(),
+    scrapePools: () => parts.scrapes().scrapePools(),
+    scrapePoolConfig(pool) {
+      const { scrape_configs: jobs } = parse(parts.loaded().config.yaml) as { scrape_configs?: readonly { job_name: string }[] }
+      const job = jobs?.find(({ job_name: name }) => name === pool)
+      if (job === undefined) throw noPool(pool)
+      return stringify(job)
+    },
+    relabelSteps(pool, labels) {
+      if (!parts.scrapes().scrapePools().includes(pool)) throw noPool(pool)
+      return parts
+        .scrapes()
+        .relabelSteps(pool, labels)
+        .map(({ rule, labels: output, keep }) => ({ rule: ruleJson(rule), output, keep }))
+    },
+    metadata: (metric) =>
+      parts
+        .scrapes()
+        .metadata(metric)
+        .map(({ target, entries }) => ({ target, entries: entries.map(({ family, ...rest }) => ({ ...rest, metric: family })) })),
+    alertmanagers: () => parts.notifier().alertmanagers(),
+  }
+}
+
+/** A relabel rule with the keys of the configuration, defaults left out as upstream's JSON does. */
+function ruleJson(rule: RelabelRule): Record<string, unknown> {
+  return {
+    source_labels: rule.sourceLabels,
+    separator: rule.separator,
+    target_label: rule.targetLabel,
+    regex: rule.regex,
+    modulus: rule.modulus,
+    replacement: rule.replacement,
+    action: rule.action,
+  }
+}
+
+function statusBackend(parts: BackendParts): StatusBackend {
+  const { settings } = parts
+  return {
+    configYaml: () => parts.loaded().config.yaml,
+    flags: () => flagsForApi(settings.flags, { 'web.route-prefix': settings.routePrefix, 'web.external-url': settings.externalUrl }),
+    buildInfo: () => buildInfo,
+    runtimeInfo: () => ({
+      startTimeMs: parts.startTimeMs,
+      workingDirectory: process.cwd(),
+      hostname: hostname(),
+      serverTimeMs: parts.clock.nowMs(),
+      reloadConfigSuccess: parts.reloadSucceeded(),
+      lastConfigTimeMs: parts.lastConfigMs(),
+      corruptionCount: parts.storage().log.damage.length,
+      goroutineCount: process.getActiveResourcesInfo().length,
+      maxProcs: parts.storage().lanes.count + 1,
+      memoryLimitBytes: Number.MAX_SAFE_INTEGER,
+      gogc: String(parts.loaded().config.gogc),
+      godebug: '',
+      storageRetention: retentionText(parts.loaded().config.storage),
+    }),
+    tsdb: (limit) => tsdbStatus(parts.storage().lanes, limit),
+    async blocks() {
+      return (await parts.storage().lanes.askAll<Record<string, unknown>[]>('blocks', null))
+        .flat()
+        .sort((a, b) => Number(a['minTime']) - Number(b['minTime']))
+    },
+    walReplay() {
+      try {
+        const { total, done } = parts.storage().lanes.replay
+        return { min: 0, max: total, current: done }
+      } catch {
+        return { min: 0, max: 0, current: 0 }
+      }
+    },
+    externalLabels: () => parts.loaded().config.global.externalLabels,
+    features: () => featureList(settings),
+    metrics: () => parts.metrics.gather(),
+  }
+}
+
+function retentionText({ retentionTimeMs, retentionSizeBytes }: Loaded['config']['storage']): string {
+  const words: string[] = []
+  if (retentionTimeMs > 0) words.push(printDuration(retentionTimeMs))
+  if (retentionSizeBytes > 0) words.push(sizeText(retentionSizeBytes))
+  return words.join(' or ')
+}
+
+function sizeText(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']
+  let unit = 0
+  let value = bytes
+  while (value >= 1024 && value % 1024 === 0 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${value}${units[unit]}`
+}

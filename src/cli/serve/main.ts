@@ -1,0 +1,74 @@
+// `promhive serve`: command line, logger, signals, exit codes (0 ended in order, 1 failed, 2 bad configuration or flags, as Prometheus').
+import { messageOf, PromhiveError } from '../../base/errors.ts'
+import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../config/serve-flags.ts'
+import { nodeLogger, type LogFormat, type LogLevel } from '../../ports/node/logger.ts'
+import { buildInfo } from './build-info.ts'
+import { Server } from './server.ts'
+import { actedOnFlags, settingsOf } from './settings.ts'
+
+/** Features serve has, and features of Prometheus that need nothing here: they tune its own inside. */
+const actedOnFeatures: ReadonlySet<FeatureName> = new Set<FeatureName>([
+  'auto-reload-config', 'concurrent-rule-eval', 'created-timestamp-zero-ingestion', 'exemplar-storage', 'extra-scrape-metrics',
+  'native-histograms', 'ooo-native-histograms', 'promql-binop-fill-modifiers', 'promql-delayed-name-removal', 'promql-duration-expr',
+  'promql-experimental-functions', 'promql-extended-range-selectors', 'promql-per-step-stats', 'type-and-unit-labels', 'use-start-timestamps',
+]) // prettier-ignore
+const needlessFeatures: ReadonlySet<FeatureName> = new Set<FeatureName>([
+  'delayed-compaction', 'fast-startup', 'memory-snapshot-on-shutdown', 'use-uncached-io', 'old-ui',
+]) // prettier-ignore
+
+export async function serve(argv: readonly string[]): Promise<number> {
+  const parsed = parseServeFlags(argv, {
+    program: 'promhive serve',
+    version: `promhive, version ${buildInfo.version} (node ${process.version})`,
+  })
+  if (parsed.kind === 'problem') {
+    console.error(parsed.message)
+    return parsed.exitCode
+  }
+  if (parsed.kind !== 'flags') {
+    console.log(parsed.text)
+    return 0
+  }
+  const refused = [
+    ...unsupportedFlags(parsed, actedOnFlags),
+    ...[...parsed.features]
+      .filter((name) => !actedOnFeatures.has(name) && !needlessFeatures.has(name))
+      .map((name) => `--enable-feature=${name} is not supported yet by this program`),
+  ]
+  if (refused.length > 0) {
+    for (const line of refused) console.error(line)
+    return 2
+  }
+  const logger = nodeLogger({ level: parsed.flags['log.level'] as LogLevel, format: parsed.flags['log.format'] as LogFormat })
+  for (const warning of parsed.warnings) logger.warn({}, warning)
+  for (const name of parsed.features) if (needlessFeatures.has(name)) logger.info({ feature: name }, 'This feature needs no switch here')
+  const ended = Promise.withResolvers<void>()
+  let server: Server
+  try {
+    const settings = settingsOf(parsed)
+    logger.info({ version: buildInfo.version, node: process.version, config: settings.configFile }, 'Starting Promhive')
+    server = new Server(settings, logger, () => ended.resolve())
+  } catch (thrown) {
+    logger.error({}, messageOf(thrown))
+    return 2
+  }
+  const end = (signal: string): void => {
+    logger.warn({ signal }, 'Received an OS signal, exiting gracefully...')
+    ended.resolve()
+  }
+  process.once('SIGTERM', end)
+  process.once('SIGINT', end)
+  process.on('SIGHUP', () => void server.reload().catch(() => {}))
+  try {
+    await server.start()
+    await ended.promise
+    await server.stop()
+    logger.info({}, 'See you next time!')
+    return 0
+  } catch (thrown) {
+    const expected = thrown instanceof PromhiveError
+    logger.error(expected ? {} : { err: thrown instanceof Error ? thrown.stack : String(thrown) }, messageOf(thrown))
+    await server.stop().catch(() => {})
+    return 1
+  }
+}

@@ -1,0 +1,368 @@
+// One node with all roles: builds every part, applies configurations to them, and ends them in order.
+//
+//   start: configuration ─▶ listen (503 until ready) ─▶ storage (replay) ─▶ ready ─▶ rules, notifier, discovery, scraping
+//   stop:  discovery, scraping ─▶ rules ─▶ notifier (drains) ─▶ listeners ─▶ storage (snapshots)
+import { hostname } from 'node:os'
+import { messageOf, PromhiveError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import { MetricsRegistry } from '../../base/metrics.ts'
+import { printLabels } from '../../model/labels.ts'
+import type { RelabelRule } from '../../relabel/rule.ts'
+import { compileRelabel } from '../../relabel/relabel.ts'
+import { DiscoveryManager } from '../../discovery/manager.ts'
+import { discoveryMetrics } from '../../discovery/metrics.ts'
+import { offsetSeed } from '../../scrape/target.ts'
+import { startApi, type Api } from '../../api/server.ts'
+import { Notifications, notices } from '../../api/notifications.ts'
+import type { Clock, Timer } from '../../ports/clock.ts'
+import { nodeClock } from '../../ports/node/clock.ts'
+import { nodeCompute } from '../../ports/node/compute.ts'
+import { nodeDisk } from '../../ports/node/disk.ts'
+import { nodeHttp } from '../../ports/node/http.ts'
+import { nodeRandom } from '../../ports/node/random.ts'
+import { nodeResolver } from '../../ports/node/resolver.ts'
+import { nodeWatcher } from '../../ports/node/watcher.ts'
+import { Notifier } from '../../../actors/notifier/notifier.ts'
+import { RuleManager } from '../../../actors/rule-group/manager.ts'
+import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
+import { QueryService } from '../../../actors/query/query-service.ts'
+import { apiBackend, type BackendParts } from './backend.ts'
+import { apiOptions } from './api-options.ts'
+import { buildInfo } from './build-info.ts'
+import { checksumOf, loadConfiguration, type Loaded } from './configuration.ts'
+import { DeferredAppender } from './deferred-appender.ts'
+import { openFailureLog } from './failure-log.ts'
+import { processMetrics } from './process-metrics.ts'
+import type { Settings } from './settings.ts'
+import { openStorage, type Storage } from './storage.ts'
+import { storageMetrics } from './storage-metrics.ts'
+
+export class Server {
+  readonly #settings: Settings
+  readonly #logger: Logger
+  readonly #clock: Clock = nodeClock()
+  readonly #disk = nodeDisk()
+  readonly #random = nodeRandom()
+  readonly #http = nodeHttp({ environment: process.env, userAgent: `Prometheus/${buildInfo.version}` })
+  readonly #metrics = new MetricsRegistry()
+  readonly #appender = new DeferredAppender()
+  readonly #notifications: Notifications
+  readonly #startTimeMs = this.#clock.nowMs()
+  readonly #reloadSuccessful = this.#metrics.gauge(
+    'prometheus_config_last_reload_successful',
+    'Whether the last configuration reload attempt was successful.',
+  )
+  readonly #reloadTime = this.#metrics.gauge(
+    'prometheus_config_last_reload_success_timestamp_seconds',
+    'Timestamp of the last successful configuration reload.',
+  )
+  readonly #onQuit: () => void
+  #loaded: Loaded
+  #lastConfigMs = 0
+  #state: 'starting' | 'ready' | 'stopping' = 'starting'
+  #storage: Storage | null = null
+  #queries: QueryService | null = null
+  #api: Api | null = null
+  #rules: RuleManager | null = null
+  #notifier: Notifier<RelabelRule> | null = null
+  #scrapes: ScrapeManager | null = null
+  #scrapeDiscovery: DiscoveryManager | null = null
+  #notifyDiscovery: DiscoveryManager | null = null
+  #reloading: Promise<void> = Promise.resolve()
+  #timers: Timer[] = []
+
+  /** Loads the configuration; throws CONFIG_INVALID before anything is started. */
+  constructor(settings: Settings, logger: Logger, onQuit: () => void) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#onQuit = onQuit
+    this.#loaded = loadConfiguration(this.#loadSettings)
+    this.#notifications = new Notifications(() => this.#clock.nowMs(), settings.flags['web.max-notifications-subscribers'], this.#metrics)
+  }
+
+  get addresses(): readonly string[] {
+    return this.#api?.addresses ?? []
+  }
+
+  async start(): Promise<void> {
+    const { flags, dataDirectory } = this.#settings
+    const logger = this.#logger
+    this.#metrics.collect(processMetrics(this.#startTimeMs, buildInfo))
+    this.#notifications.add(notices.starting)
+    this.#api = await startApi(apiOptions(this.#settings, this.#random), apiBackend(this.#backendParts()), {
+      clock: this.#clock,
+      logger: logger.child({ component: 'web' }),
+      metrics: this.#metrics,
+      notifications: this.#notifications,
+    })
+    const compute = nodeCompute()
+    const lanes = flags['storage.workers'] || compute.lanesDefault
+    const { storage: options } = this.#loaded.config
+    const started = this.#clock.monotonicMs()
+    this.#storage = await openStorage(
+      {
+        dataDirectory,
+        shards: flags['storage.shards'],
+        lanes,
+        samplesPerChunk: flags['storage.tsdb.samples-per-chunk'],
+        chunkRangeMs: flags['storage.tsdb.min-block-duration'],
+        exemplarsMax: this.#settings.features.has('exemplar-storage') ? Math.max(0, options.exemplarsMax) : 0,
+        lockFile: !flags['storage.tsdb.no-lockfile'],
+        walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
+        blocks: this.#blockOptions(),
+      },
+      { disk: this.#disk, clock: this.#clock, compute, logger: logger.child({ component: 'tsdb' }) },
+    )
+    const storage = this.#storage
+    this.#appender.become(storage.appender)
+    this.#metrics.collect(() => storageMetrics(storage, { ms: options.retentionTimeMs, bytes: options.retentionSizeBytes }))
+    this.#build(storage)
+    await this.#apply(this.#loaded)
+    this.#rules!.start()
+    this.#state = 'ready'
+    this.#notifications.remove(notices.starting)
+    logger.info(
+      {
+        address: this.addresses.join(', '),
+        data: dataDirectory,
+        config: this.#settings.configFile,
+        shards: storage.shards,
+        storage_workers: storage.lanes.count,
+        jobs: this.#loaded.config.scrapeJobs.length,
+        rule_groups: this.#loaded.groups.length,
+        replayed_records: storage.lanes.replay.done,
+        opened_in: `${Math.round(this.#clock.monotonicMs() - started)}ms`,
+      },
+      'Server is ready: main thread runs web, scraping, rules and notifier; storage workers run shards and queries',
+    )
+    this.#every(flags['storage.tsdb.block-reload-interval'], () => storage.lanes.askAll('maintain', null))
+    if (flags['config.auto-reload'] || this.#settings.features.has('auto-reload-config')) this.#watchConfiguration()
+  }
+
+  /** Applies the configuration file again; rejects with what is wrong, and the one in use goes on. */
+  reload(): Promise<void> {
+    const turn = this.#reloading.then(() => this.#reload())
+    this.#reloading = turn.catch(() => {})
+    return turn
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state === 'stopping') return
+    this.#state = 'stopping'
+    this.#notifications.add(notices.stopping)
+    for (const timer of this.#timers) timer.cancel()
+    this.#scrapeDiscovery?.stop()
+    this.#notifyDiscovery?.stop()
+    await this.#scrapes?.stop()
+    await this.#rules?.stop()
+    await this.#notifier?.stop()
+    await this.#api?.close()
+    await this.#storage?.close()
+  }
+
+  get #loadSettings(): Parameters<typeof loadConfiguration>[0] {
+    const { configFile: path, features, promql, retentionDefault } = this.#settings
+    return { path, features, promql, retentionDefault }
+  }
+
+  #blockOptions(): { retentionMs: number; retentionBytes: number; maxBlockMs: number } {
+    const { retentionTimeMs, retentionSizeBytes } = this.#loaded.config.storage
+    const { flags } = this.#settings
+    const month = 31 * 86_400_000
+    const longest = retentionTimeMs > 0 ? Math.min(month, retentionTimeMs / 10) : month
+    return {
+      retentionMs: retentionTimeMs,
+      retentionBytes: retentionSizeBytes,
+      maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
+    }
+  }
+
+  /** Every part that needs the storage. */
+  #build(storage: Storage): void {
+    const { flags, features, promql, externalUrl } = this.#settings
+    const logger = this.#logger
+    const shared = { clock: this.#clock, metrics: this.#metrics }
+    const userAgent = `Prometheus/${buildInfo.version}`
+    this.#queries = new QueryService({
+      ...shared,
+      lanes: storage.lanes,
+      logger: logger.child({ component: 'query' }),
+      promql,
+      useStartTimestamps: features.has('use-start-timestamps'),
+      typeAndUnitLabels: features.has('type-and-unit-labels'),
+      timeoutMs: flags['query.timeout'],
+      concurrencyMax: flags['query.max-concurrency'],
+      samplesMax: flags['query.max-samples'],
+      lookbackMs: flags['query.lookback-delta'],
+      evaluationIntervalMs: () => this.#loaded.config.global.evaluationIntervalMs,
+    })
+    const queries = this.#queries
+    this.#notifier = new Notifier<RelabelRule>({
+      ...shared,
+      http: this.#http,
+      logger: logger.child({ component: 'notifier' }),
+      flags: {
+        queueCapacity: flags['alertmanager.notification-queue-capacity'],
+        batchSize: flags['alertmanager.notification-batch-size'],
+        drainOnShutdown: flags['alertmanager.drain-notification-queue-on-shutdown'],
+      },
+      compileRelabel: (rules) => {
+        const compiled = compileRelabel(rules)
+        return (labels) => compiled.apply(labels)
+      },
+      userAgent,
+    })
+    const notifier = this.#notifier
+    this.#rules = new RuleManager({
+      ...shared,
+      query: (expr, timeMs, signal) => queries.ruleQuery(expr, timeMs, signal),
+      selectLast: (matchers, startMs, endMs, signal) => queries.selectLast(matchers, startMs, endMs, signal),
+      appender: storage.appender.lingering(),
+      send: (alerts) => notifier.send(alerts),
+      logger: logger.child({ component: 'rule manager' }),
+      flags: {
+        externalUrl,
+        resendDelayMs: flags['rules.alert.resend-delay'],
+        outageToleranceMs: flags['rules.alert.for-outage-tolerance'],
+        forGracePeriodMs: flags['rules.alert.for-grace-period'],
+        maxConcurrentEvals: flags['rules.max-concurrent-evals'],
+        concurrentEvals: features.has('concurrent-rule-eval'),
+        restoreNewRuleGroups: false,
+      },
+      features: promql,
+    })
+    this.#scrapes = new ScrapeManager({
+      ...shared,
+      appender: storage.appender.lingering(),
+      http: this.#http,
+      logger: logger.child({ component: 'scrape manager' }),
+      features: {
+        createdTimestampZeroIngestion: features.has('created-timestamp-zero-ingestion'),
+        typeAndUnitLabels: features.has('type-and-unit-labels'),
+        exemplarStorage: features.has('exemplar-storage'),
+        metadataRecords: features.has('metadata-wal-records'),
+      },
+      offsetSeed: offsetSeed(hostname(), printLabels(this.#loaded.config.global.externalLabels)),
+      userAgent,
+      openFailureLog,
+      discoveryReloadIntervalMs: flags['scrape.discovery-reload-interval'],
+    })
+    const discovery = {
+      ...shared,
+      disk: this.#disk,
+      http: this.#http,
+      resolver: nodeResolver(),
+      watcher: nodeWatcher(),
+      log: logger.child({ component: 'discovery manager' }),
+      metrics: discoveryMetrics(this.#metrics),
+      userAgent,
+    }
+    const scrapes = this.#scrapes
+    this.#scrapeDiscovery = new DiscoveryManager('scrape', discovery, 5_000, (job, groups) => scrapes.updateTargets(job, groups))
+    this.#notifyDiscovery = new DiscoveryManager('notify', discovery, 5_000, (key, groups) => notifier.setTargets(key, groups))
+  }
+
+  /** Gives a configuration to every part. What a part cannot do has been refused before. */
+  async #apply(loaded: Loaded): Promise<void> {
+    const { config, groups } = loaded
+    this.#notifier!.apply(config.alerting)
+    this.#notifyDiscovery!.apply(new Map(config.alertmanagers.map(({ key, discovery }) => [key, discovery])))
+    await this.#rules!.apply({
+      groups,
+      intervalMs: config.global.evaluationIntervalMs,
+      queryOffsetMs: config.global.ruleQueryOffsetMs,
+      externalLabels: config.global.externalLabels,
+    })
+    this.#scrapes!.applyConfig(config.scrapeJobs.map((job) => job.options))
+    this.#scrapeDiscovery!.apply(new Map(config.scrapeJobs.map(({ options, discovery }) => [options.jobName, discovery])))
+    this.#loaded = loaded
+    this.#lastConfigMs = this.#clock.nowMs()
+    this.#reloadSuccessful.set(1)
+    this.#reloadTime.set(this.#lastConfigMs / 1000)
+    for (const warning of loaded.warnings) this.#logger.warn({}, warning)
+  }
+
+  async #reload(): Promise<void> {
+    if (this.#state !== 'ready') throw new PromhiveError('UNAVAILABLE', 'cannot reload: the server is not ready')
+    const started = this.#clock.monotonicMs()
+    const before = this.#loaded
+    try {
+      const loaded = loadConfiguration(this.#loadSettings)
+      await this.#apply(loaded)
+      await this.#applyStorage(before, loaded)
+      this.#notifications.remove(notices.reloadFailed)
+      this.#logger.info(
+        { filename: this.#settings.configFile, totalDuration: `${Math.round(this.#clock.monotonicMs() - started)}ms` },
+        'Completed loading of configuration file',
+      )
+    } catch (thrown) {
+      this.#reloadSuccessful.set(0)
+      this.#notifications.add(notices.reloadFailed)
+      this.#logger.error({ err: messageOf(thrown) }, 'Error reloading config')
+      throw thrown
+    }
+  }
+
+  async #applyStorage(before: Loaded, after: Loaded): Promise<void> {
+    const lanes = this.#storage!.lanes
+    if (before.config.storage.exemplarsMax !== after.config.storage.exemplarsMax && this.#settings.features.has('exemplar-storage')) {
+      await lanes.askAll('resizeExemplars', { capacity: Math.floor(Math.max(0, after.config.storage.exemplarsMax) / lanes.count) })
+    }
+    await lanes.askAll('setBlockOptions', this.#blockOptions())
+  }
+
+  #watchConfiguration(): void {
+    let known = checksumOf(this.#loaded)
+    this.#every(this.#settings.flags['config.auto-reload-interval'], async () => {
+      const now = checksumOf(this.#loaded)
+      if (now === known) return
+      known = now
+      this.#logger.info({}, 'Configuration file change detected, reloading the configuration.')
+      await this.reload().catch(() => {}) // told already; the next change is tried again
+      known = checksumOf(this.#loaded)
+    })
+  }
+
+  /** Runs a task again and again; a failure is logged and the next turn comes. */
+  #every(intervalMs: number, task: () => Promise<unknown>): void {
+    const slot = this.#timers.length
+    const next = (): void => {
+      this.#timers[slot] = this.#clock.after(intervalMs, () => {
+        task()
+          .catch((thrown: unknown) => this.#logger.error({ err: messageOf(thrown) }, 'a periodic task failed'))
+          .finally(() => {
+            if (this.#state === 'ready') next()
+          })
+      })
+    }
+    next()
+  }
+
+  #backendParts(): BackendParts {
+    return {
+      settings: this.#settings,
+      disk: this.#disk,
+      clock: this.#clock,
+      random: this.#random,
+      metrics: this.#metrics,
+      appender: this.#appender,
+      startTimeMs: this.#startTimeMs,
+      state: () => this.#state,
+      reload: () => this.reload(),
+      quit: () => this.#onQuit(),
+      loaded: () => this.#loaded,
+      lastConfigMs: () => this.#lastConfigMs,
+      reloadSucceeded: () => this.#reloadSuccessful.value === 1,
+      storage: () => present(this.#storage),
+      queries: () => present(this.#queries),
+      scrapes: () => present(this.#scrapes),
+      rules: () => present(this.#rules),
+      notifier: () => present(this.#notifier),
+    }
+  }
+}
+
+function present<T>(part: T | null): T {
+  if (part === null) throw new PromhiveError('UNAVAILABLE', 'the server is starting')
+  return part
+}
