@@ -106,6 +106,11 @@ function compilePattern(matcher: Matcher): CompiledMatcher {
     )
   }
   const literals = [...new Set(shape.literals)]
+  const others = shape.globs.filter(({ literals: parts, gaps }) => parts.length !== 1 || gaps[0] !== 'none')
+  if (others.length > manyGlobs) {
+    const prefix = regexPrefix(source)
+    return ready(slowTest(compileRegex(source, { anchored: true }), prefix), null, prefix)
+  }
   if (shape.globs.length === 0) return ready(anyOf(literals, []), literals, commonPrefix(literals))
   const starts = [...literals, ...shape.globs.map((glob) => (glob.gaps[0] === 'none' ? (glob.literals[0] ?? '') : ''))]
   const all = shape.globs.some((glob) => glob.literals.length === 0 && glob.gaps[0] === 'any')
@@ -115,9 +120,40 @@ function compilePattern(matcher: Matcher): CompiledMatcher {
 function anyOf(literals: readonly string[], globs: readonly Glob[]): Test {
   const inSet = oneOf(literals)
   if (globs.length === 0) return inSet
-  const tests = globs.map(globTest)
-  if (tests.length === 1 && literals.length === 0) return tests[0]!
-  return (text) => inSet(text) || tests.some((test) => test(text))
+  const isPrefix = ({ literals: parts, gaps }: Glob): boolean => parts.length === 1 && gaps[0] === 'none' && gaps[1] !== 'none'
+  const prefixes = globs.length > fewGlobs ? globs.filter(isPrefix) : []
+  const tests = (prefixes.length === 0 ? globs : globs.filter((glob) => !isPrefix(glob))).map(globTest)
+  if (prefixes.length > 0) tests.push(prefixTest(prefixes))
+  if (literals.length > 0) tests.push(inSet)
+  if (tests.length === 1) return tests[0]!
+  return (text) => {
+    for (const test of tests) if (test(text)) return true
+    return false
+  }
+}
+const fewGlobs = 8
+/** More of them than this are the engine's business: it looks at a value once, not once for each. */
+const manyGlobs = 64
+
+/** Many `literal.*` and `literal.+` at once: one look-up for every length there is. */
+function prefixTest(globs: readonly Glob[]): Test {
+  const byLength = new Map<number, { any: Set<string>; some: Set<string> }>()
+  for (const { literals, gaps } of globs) {
+    const prefix = literals[0]!
+    const sets = byLength.get(prefix.length) ?? { any: new Set(), some: new Set() }
+    byLength.set(prefix.length, sets)
+    if (gaps[1] === 'any') sets.any.add(prefix)
+    else sets.some.add(prefix)
+  }
+  const lengths = [...byLength]
+  return (text) => {
+    for (const [length, { any, some }] of lengths) {
+      if (text.length < length) continue
+      const prefix = text.slice(0, length)
+      if (any.has(prefix) || (text.length > length && some.has(prefix))) return true
+    }
+    return false
+  }
 }
 
 function oneOf(literals: readonly string[]): Test {

@@ -18,8 +18,11 @@ export type Shape = Readonly<{
   foldCase: boolean
 }>
 
-const globsMax = 64
+const globsMax = 4096
+/** Alternatives written one by one, those that come from multiplying groups, and parts of one of them. */
+const alternativesMax = 100_000
 const productMax = 1024
+const partsMax = 64
 const depthMax = 20
 
 /** A concatenation: text and wildcards, in order. */
@@ -134,7 +137,7 @@ class ShapeReader {
       const branch = this.#concatenation(depth)
       if (branch === null) return null
       out.push(...branch)
-      if (out.length > productMax) return null
+      if (out.length > alternativesMax) return null
       if (this.source[this.at] !== '|') return out
       this.at++
     }
@@ -153,8 +156,12 @@ class ShapeReader {
         return depth === 0 && (next === undefined || next === '|') ? sequences : null
       }
       const piece = this.#piece(depth)
-      if (piece === null || sequences.length * piece.length > productMax) return null
-      sequences = sequences.flatMap((sequence) => piece.map((more) => [...sequence, ...more]))
+      if (piece === null) return null
+      if (sequences.length > 1 && piece.length > 1 && sequences.length * piece.length > productMax) return null
+      const joined: Sequence[] = []
+      for (const sequence of sequences) for (const more of piece) joined.push(join(sequence, more))
+      if (joined.some(({ length }) => length > partsMax)) return null
+      sequences = joined
     }
   }
 
@@ -213,12 +220,25 @@ class ShapeReader {
     return Array.from(chars, (char) => [{ text: char }])
   }
 
+  /** Plain characters up to the next special one; the last is left alone where a repetition follows it. */
   #literal(): Sequence[] | null {
-    const char = literalAt(this.source, this.at)
-    if (char === null) return null
-    this.at = char.to
-    return [[{ text: char.text }]]
+    let text = ''
+    for (;;) {
+      const char = literalAt(this.source, this.at)
+      if (char === null || (text !== '' && isRepeat(this.source[char.to]))) break
+      text += char.text
+      this.at = char.to
+    }
+    return text === '' ? null : [[{ text }]]
   }
+}
+
+/** One behind the other; text that meets text becomes one. */
+function join(first: Sequence, second: Sequence): Sequence {
+  const last = first.at(-1)
+  const next = second[0]
+  if (last === undefined || next === undefined || !('text' in last) || !('text' in next)) return [...first, ...second]
+  return [...first.slice(0, -1), { text: last.text + next.text }, ...second.slice(1)]
 }
 
 function isRepeat(c: string | undefined): boolean {

@@ -89,6 +89,29 @@ describe('matchers', () => {
     expect(shaped).toBeGreaterThan(1000)
   })
 
+  it('long lists of hosts stay sets, in groups and with wildcards behind', () => {
+    const hosts = Array.from({ length: 3000 }, (_, i) => `host-${i}`)
+    const set = compileMatcher({ name: 'a', kind: '=~', value: `(${hosts.join('|')})` })
+    expect(set.setMatches).toHaveLength(3000)
+    const ports = compileMatcher({ name: 'a', kind: '=~', value: `(${hosts.join('|')}):.+|x.*` })
+    expect(['host-17:9090', 'host-2999:1', 'x', 'host-1:', 'host-3000:1', 'y'].map((value) => ports.matches(value))).toEqual([true, true, true, false, false, false]) // prettier-ignore
+    const ends = compileMatcher({ name: 'a', kind: '=~', value: `.*(${hosts.slice(0, 100).join('|')})` })
+    expect(['xhost-17', 'host-100'].map((value) => ends.matches(value))).toEqual([true, false])
+  })
+
+  it('reads long odd patterns in time that grows with their length', () => {
+    const patterns = ['a\\.'.repeat(100_000), '.*a'.repeat(1000), '(a)'.repeat(30_000), '(a|b)'.repeat(1000), 'a?'.repeat(500), '[ab]'.repeat(1000), '('.repeat(900)] // prettier-ignore
+    for (const value of patterns) {
+      const started = performance.now()
+      try {
+        compileMatcher({ name: 'a', kind: '=~', value }).matches('a.a.a')
+      } catch {
+        // refused is fine
+      }
+      expect([value.slice(0, 10), performance.now() - started < 3000]).toEqual([value.slice(0, 10), true])
+    }
+  })
+
   it('answers patterns that make backtrackers explode in linear time', () => {
     const text = 'a'.repeat(20_000) + '!'
     for (const source of ['(a+)+', '(a|aa)+b', '(x+x+)+y', '([a-z]+)*[0-9]', '(a*)*(a*)*(a*)*c', '(.*a){12}c']) {
