@@ -1,0 +1,238 @@
+// The head of a Prometheus data directory: what lies in wal/, chunks_head/ and wbl/ and in no block yet. Used once, when a directory is taken over, and
+// by the tools that dump one. Source: prometheus tsdb/head_wal.go.
+//
+//   pass 1   wal: series, deletions, metadata      ─▶ labels by reference
+//   pass 2   chunks_head, then wal, then wbl       ─▶ samples, per series in time order but for those that came out of order
+import { messageOf, PromhiveError } from '../../base/errors.ts'
+import type { Histogram } from '../../model/histogram.ts'
+import { labelsKey, type Labels } from '../../model/labels.ts'
+import type { Metadata } from '../../model/metadata.ts'
+import { SampleColumns } from '../../model/samples.ts'
+import type { Disk } from '../../ports/disk.ts'
+import { decodeChunk } from '../chunks/decode.ts'
+import { type Interval, overlapsAny, withInterval } from '../block/intervals.ts'
+import { type HeadChunk, readHeadChunks } from './head-chunks.ts'
+import { type Decompressors, logSegments, readLog, segmentPaths } from './log.ts'
+import { readRecord, type RecordSink } from './records.ts'
+
+/** Takes over a head. Series are numbered from 0 in the order they are given; a label set is given once. */
+export interface HeadSink {
+  series(series: number, labels: Labels): void
+  /** Columns of one series; reused by the next call. Out-of-order ones come last; they may repeat what was given before. */
+  samples(series: number, columns: SampleColumns): void
+  exemplar?(series: number, time: number, value: number, labels: Labels): void
+  metadata?(series: number, metadata: Metadata): void
+}
+
+export type HeadImport = Readonly<{
+  series: number
+  samples: number
+  exemplars: number
+  /** Samples of series the log does not know: their labels are lost. */
+  orphans: number
+  /** What could not be read: a torn end after a crash, mostly. Everything before it is there. */
+  damages: readonly PromhiveError[]
+}>
+
+/** Samples gathered per step, over all series. */
+const samplesPerStep = 65_536
+
+/** Reads a head into `sink`, a step per `next()`. `fromMs`: samples before it are left out, since they are in blocks. Throws what the sink throws. */
+export function* importHead(
+  disk: Disk,
+  dataDirectory: string,
+  decompress: Decompressors,
+  sink: HeadSink,
+  fromMs = -Infinity,
+): Generator<void, HeadImport> {
+  const damages: PromhiveError[] = []
+  const bySeries = new SeriesNumbers(sink)
+  const log = logSegments(disk, `${dataDirectory}/wal`)
+  yield* replay(disk, log, decompress, bySeries, damages)
+
+  const gathered = new Gathered(bySeries, sink, fromMs)
+  // chunks first: what the log repeats of them is older than their end
+  const chunks = readHeadChunks(disk, `${dataDirectory}/chunks_head`)
+  for (let next = chunks.next(); ; next = chunks.next()) {
+    if (next.done === true) {
+      if (next.value !== null) damages.push(next.value)
+      break
+    }
+    try {
+      gathered.chunk(next.value)
+    } catch (thrown) {
+      damages.push(asDamage(`${dataDirectory}/chunks_head`, thrown))
+      break
+    }
+    if (gathered.count >= samplesPerStep) {
+      gathered.flush()
+      yield
+    }
+  }
+  gathered.flush()
+  for (const segments of [log, segmentPaths(disk, `${dataDirectory}/wbl`)]) {
+    gathered.behindChunks = segments === log
+    for (const _ of replay(disk, segments, decompress, gathered, damages)) {
+      if (gathered.count < samplesPerStep) continue
+      gathered.flush()
+      yield
+    }
+    gathered.flush()
+  }
+  const { samples, exemplars, orphans } = gathered
+  return { series: bySeries.count, samples, exemplars, orphans, damages: distinct(damages) }
+}
+
+/** Whether a directory has a Prometheus head that was never taken over. */
+export function hasHead(disk: Disk, dataDirectory: string): boolean {
+  return (
+    logSegments(disk, `${dataDirectory}/wal`).some((path) => disk.stat(path).sizeBytes > 0) ||
+    segmentPaths(disk, `${dataDirectory}/chunks_head`).length > 0
+  )
+}
+
+/** Reads records to the end or the first damage, one per `next()`. */
+function* replay(
+  disk: Disk,
+  segments: readonly string[],
+  decompress: Decompressors,
+  sink: RecordSink,
+  damages: PromhiveError[],
+): Generator<void> {
+  const records = readLog(disk, segments, decompress)
+  for (let next = records.next(); ; next = records.next()) {
+    if (next.done === true) {
+      if (next.value !== null) damages.push(next.value)
+      return
+    }
+    try {
+      readRecord(next.value, sink)
+    } catch (thrown) {
+      if (!(thrown instanceof PromhiveError) || thrown.code !== 'DECODE') throw thrown
+      damages.push(asDamage(segments[0] ?? '', thrown))
+      return
+    }
+    yield
+  }
+}
+
+function asDamage(path: string, thrown: unknown): PromhiveError {
+  if (thrown instanceof PromhiveError && thrown.code !== 'DECODE') throw thrown
+  return new PromhiveError('STORAGE_CORRUPT', `cannot read ${path}: ${messageOf(thrown)}`, { file: path }, thrown)
+}
+
+function distinct(damages: readonly PromhiveError[]): PromhiveError[] {
+  return [...new Map(damages.map((damage) => [damage.message, damage])).values()]
+}
+
+/** Pass 1: several references may stand for one label set, when a series went away and came back. */
+class SeriesNumbers implements RecordSink {
+  count = 0
+  readonly #byRef = new Map<number, number>()
+  readonly #byLabels = new Map<string, number>()
+  readonly #deleted = new Map<number, readonly Interval[]>()
+  readonly #sink: HeadSink
+  constructor(sink: HeadSink) {
+    this.#sink = sink
+  }
+  series(ref: number, labels: Labels): void {
+    const key = labelsKey(labels)
+    let number = this.#byLabels.get(key)
+    if (number === undefined) {
+      number = this.count++
+      this.#byLabels.set(key, number)
+      this.#sink.series(number, labels)
+    }
+    this.#byRef.set(ref, number)
+  }
+  deletion(ref: number, minTime: number, maxTime: number): void {
+    this.#deleted.set(ref, withInterval(this.deletedOf(ref), { minTime, maxTime }))
+  }
+  metadata(ref: number, metadata: Metadata): void {
+    const number = this.#byRef.get(ref)
+    if (number !== undefined) this.#sink.metadata?.(number, metadata)
+  }
+  of(ref: number): number | undefined {
+    return this.#byRef.get(ref)
+  }
+  deletedOf(ref: number): readonly Interval[] {
+    return this.#deleted.get(ref) ?? none
+  }
+}
+const none: readonly Interval[] = []
+
+/** Pass 2: samples by series until there are enough for a step. */
+class Gathered implements RecordSink {
+  /** Waiting to be flushed. */
+  count = 0
+  samples = 0
+  exemplars = 0
+  orphans = 0
+  /** Whether only samples behind the series' last full chunk are wanted: the log repeats what full chunks hold. */
+  behindChunks = false
+  readonly #chunkEnds = new Map<number, number>()
+  readonly #numbers: SeriesNumbers
+  readonly #sink: HeadSink
+  readonly #fromMs: number
+  readonly #columns = new Map<number, SampleColumns>()
+  readonly #chunk = new SampleColumns()
+  constructor(numbers: SeriesNumbers, sink: HeadSink, fromMs: number) {
+    this.#numbers = numbers
+    this.#sink = sink
+    this.#fromMs = fromMs
+  }
+  sample(ref: number, time: number, high: number, low: number, startTime: number): void {
+    const columns = this.#take(ref, time)
+    if (columns === null) return
+    const at = columns.length
+    columns.push(time, 0, null, startTime)
+    columns.bits[at * 2] = low
+    columns.bits[at * 2 + 1] = high
+  }
+  histogram(ref: number, time: number, histogram: Histogram, startTime: number): void {
+    this.#take(ref, time)?.push(time, histogram.sum, histogram, startTime)
+  }
+  exemplar(ref: number, time: number, value: number, labels: Labels): void {
+    const series = this.#numbers.of(ref)
+    if (series === undefined) return
+    this.exemplars++
+    this.#sink.exemplar?.(series, time, value, labels)
+  }
+  chunk({ ref, encoding, bytes, maxTime, outOfOrder }: HeadChunk): void {
+    const series = this.#numbers.of(ref)
+    if (series !== undefined && !outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
+    const from = this.#chunk
+    from.clear()
+    decodeChunk(encoding, bytes, this.#fromMs, Infinity, from)
+    for (let i = 0; i < from.length; i++) {
+      const histogram = from.histograms?.[i] ?? null
+      const start = from.startTimes?.[i] ?? 0
+      if (histogram !== null) this.histogram(ref, from.times[i]!, histogram, start)
+      else this.sample(ref, from.times[i]!, from.bits[i * 2 + 1]!, from.bits[i * 2]!, start)
+    }
+  }
+  flush(): void {
+    for (const [series, columns] of this.#columns) this.#sink.samples(series, columns)
+    this.#columns.clear()
+    this.count = 0
+  }
+  #take(ref: number, time: number): SampleColumns | null {
+    if (time < this.#fromMs) return null
+    const series = this.#numbers.of(ref)
+    if (series === undefined) {
+      this.orphans++
+      return null
+    }
+    if (this.behindChunks && time <= (this.#chunkEnds.get(series) ?? -Infinity)) return null
+    const deleted = this.#numbers.deletedOf(ref)
+    if (deleted.length > 0 && overlapsAny(deleted, time, time)) return null
+    let columns = this.#columns.get(series)
+    if (columns === undefined) {
+      columns = new SampleColumns(4)
+      this.#columns.set(series, columns)
+    }
+    this.count++
+    this.samples++
+    return columns
+  }
+}
