@@ -8,9 +8,12 @@ export interface Bus {
   publish(subject: string, message: BusMessage): void
   /** With `queue`, one member of the group gets each message. Returns the way out. */
   subscribe(subject: string, handler: (message: BusMessage, reply: BusReply) => void, queue?: string): () => void
-  /** One answer, or PromhiveError UNAVAILABLE (nobody listens) or QUERY_TIMEOUT (deadline passed). An error given to `reply.fail` is thrown here. */
+  /**
+   * One answer, or PromhiveError UNAVAILABLE (nobody listens) or QUERY_TIMEOUT (deadline passed). An error given to `reply.fail` is thrown here.
+   * Where several listen without a queue, all of them get it and the first one to answer is heard. `deadlineMs` counts from now.
+   */
   request(subject: string, message: BusMessage, deadlineMs: number): Promise<BusMessage>
-  /** Answers until the responder ends; leaving the loop tells the responder to stop. */
+  /** Answers until the responder ends, asked for when the loop starts; leaving the loop tells the responder to stop. `deadlineMs` is for all of it. */
   stream(subject: string, message: BusMessage, deadlineMs: number): AsyncIterable<BusMessage>
 }
 /** `body` is anything msgpackr or a structured clone can carry; `transfer` lists buffers in it that the sender gives away. */
@@ -20,6 +23,8 @@ export interface BusReply {
   readonly wanted: boolean
   /** One answer of a stream, or the only one of a request. */
   send(message: BusMessage): void
+  /** Resolves when the other side has room for more, or has gone. Long streams wait for it between answers; a stream that runs far ahead is failed. */
+  room(): Promise<void>
   end(): void
   fail(thrown: unknown): void
 }

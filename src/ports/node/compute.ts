@@ -1,68 +1,62 @@
-// Lanes as worker threads. Messages are structured clones, buffers are transferred; a lane that throws ends, and its owner is told why.
+// Lanes as worker threads. A lane's module exports `lane(port, setup)`, the function its LaneEntry also gives as `inline`;
+// lane.ts next door is what the thread really starts with.
 import { availableParallelism } from 'node:os'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { MessageChannel, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
-import type { Compute, Lane, LaneEntry, LanePort } from '../compute.ts'
+import type { Compute, Lane, LanePort } from '../compute.ts'
 
-type WorkerData = Readonly<{ promhiveLane: string; setup: unknown }>
+export type NodeComputeOptions = Readonly<{
+  /** Default: one per core but one. */
+  lanes?: number
+  /** Of each lane; default: Node's own. */
+  resourceLimits?: ResourceLimits
+}>
 
-/** What the module of a lane exports. */
-export type LaneModule = Readonly<{ runLane: (port: LanePort, setup: unknown) => void }>
+/** What the thread is given. */
+export type LaneStart = Readonly<{ module: string; setup: unknown; port: MessagePort }>
+/** What the thread says on its parent port; everything else goes over the lane's own port. */
+export type LaneNotice = Readonly<{ kind: 'ready' }>
 
-/** @param oldGenerationMib heap limit of each worker; 0 = Node's own. */
-export function nodeCompute(options: Readonly<{ oldGenerationMib?: number }> = {}): Compute {
-  let lanes = 0
+export function nodeCompute(options: NodeComputeOptions = {}): Compute {
+  let ids = 0
+  // Built code has another extension.
+  const program = new URL(import.meta.url.endsWith('.ts') ? './lane.ts' : './lane.js', import.meta.url)
   return {
-    lanesDefault: Math.max(1, availableParallelism() - 1),
-    start(entry: LaneEntry, setup: unknown, onExit: (why: string) => void): Promise<Lane> {
-      const id = lanes++
-      const limit = options.oldGenerationMib ?? 0
-      const worker = new Worker(new URL(import.meta.url), {
+    lanesDefault: options.lanes ?? Math.max(1, availableParallelism() - 1),
+    start(entry, setup, onExit) {
+      const id = ++ids
+      const { port1, port2 } = new MessageChannel()
+      const start: LaneStart = { module: entry.module.href, setup, port: port2 }
+      const worker = new Worker(program, {
         name: `lane-${id}`,
-        workerData: { promhiveLane: entry.module.href, setup } satisfies WorkerData,
-        ...(limit > 0 ? { resourceLimits: { maxOldGenerationSizeMb: limit } } : {}),
+        workerData: start,
+        transferList: [port2],
+        ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
       })
-      const waiting: unknown[] = []
-      let handler: ((message: unknown) => void) | null = null
-      return new Promise((resolve, reject) => {
+      const port = portOf(port1)
+      return new Promise<Lane>((resolve, reject) => {
         let ready = false
         let why = ''
-        worker.on('message', (message: unknown) => {
-          if (!ready) {
-            ready = true
-            resolve(lane)
-          } else if (handler === null) waiting.push(message)
-          else handler(message)
+        worker.on('message', (_: LaneNotice) => {
+          ready = true
+          resolve({ id, ...port, end: async () => void ((why ||= 'ended'), await worker.terminate()) })
         })
-        worker.on('error', (thrown: unknown) => {
-          why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown)
-        })
+        worker.on('error', (thrown) => (why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown)))
         worker.on('exit', (code) => {
-          const reason = why === '' ? `worker ended with code ${code}` : why
-          if (ready) onExit(reason)
-          else reject(new PromhiveError('INTERNAL', `cannot start a storage worker: ${reason}`))
+          port1.close()
+          why ||= `exit code ${code}`
+          if (!ready) reject(new PromhiveError('INTERNAL', `cannot start lane ${id}: ${why}`, { lane: id }))
+          onExit(why)
         })
-        const lane: Lane = {
-          id,
-          send: (message, transfer = []) => worker.postMessage(message, [...transfer]),
-          onMessage: (given) => {
-            handler = given
-            for (const message of waiting.splice(0)) given(message)
-          },
-          end: async () => {
-            await worker.terminate()
-          },
-        }
       })
     },
   }
 }
 
-const data: unknown = workerData
-if (!isMainThread && parentPort !== null && typeof data === 'object' && data !== null && 'promhiveLane' in data) {
-  const { promhiveLane, setup } = data as WorkerData
-  const main = parentPort
-  const { runLane } = (await import(promhiveLane)) as LaneModule
-  main.postMessage(null) // ready
-  runLane({ send: (message, transfer = []) => main.postMessage(message, [...transfer]), onMessage: (handler) => main.on('message', handler) }, setup)
+/** Messages wait in the port until somebody wants them. */
+export function portOf(port: MessagePort): LanePort {
+  return {
+    send: (message, transfer) => port.postMessage(message, transfer as Transferable[] | undefined),
+    onMessage: (handler) => void port.on('message', handler),
+  }
 }

@@ -1,0 +1,82 @@
+import { MessageChannel } from 'node:worker_threads'
+import { expect, it } from 'vitest'
+import { leafBus } from '../../cluster/embedded/bus-bridge.ts'
+import { embeddedBus } from '../../cluster/embedded/bus.ts'
+import { nodeClock } from '../../src/ports/node/clock.ts'
+import { portOf } from '../../src/ports/node/compute.ts'
+import { simulatedClock } from '../../src/ports/simulated/clock.ts'
+import { busConformance } from './bus.ts'
+
+busConformance('embedded, one thread', async () => {
+  const clock = simulatedClock()
+  const bus = embeddedBus(clock)
+  return {
+    a: bus,
+    b: bus,
+    settle: () => clock.settle(),
+    async run(promise) {
+      let pending = true
+      const done = promise.finally(() => (pending = false))
+      done.catch(() => {})
+      await clock.settle()
+      while (pending) await clock.advance(10)
+      return done
+    },
+    close: async () => {},
+  }
+})
+
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 12; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+for (const [name, ends] of [
+  ['hub and leaf', 1],
+  ['two leaves', 2],
+] as const) {
+  busConformance(`embedded, over message ports: ${name}`, async () => {
+    const hub = embeddedBus(nodeClock())
+    const channels = Array.from({ length: ends }, () => new MessageChannel())
+    const leaves = channels.map(({ port1, port2 }) => {
+      hub.join(portOf(port1))
+      return leafBus(portOf(port2), nodeClock(), (thrown) => {
+        throw thrown
+      })
+    })
+    return {
+      a: ends === 1 ? hub : leaves[0]!,
+      b: leaves.at(-1)!,
+      settle: turns,
+      run: (promise) => promise,
+      close: async () => channels.forEach(({ port1 }) => port1.close()),
+    }
+  })
+}
+
+it('embedded: what a thread that ended owes is failed, and it is asked no more', async () => {
+  const hub = embeddedBus(nodeClock())
+  const { port1, port2 } = new MessageChannel()
+  const { cut } = hub.join(portOf(port1))
+  const leaf = leafBus(portOf(port2), nodeClock(), () => {})
+  leaf.subscribe('ask', () => {})
+  await turns()
+  const asked = hub.request('ask', { body: 0 }, 5000)
+  asked.catch(() => {})
+  await turns()
+  cut()
+  await expect(asked).rejects.toMatchObject({ code: 'UNAVAILABLE', message: 'the thread that was asked has ended' })
+  await expect(hub.request('ask', { body: 0 }, 5000)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  port1.close()
+})
+
+it('embedded: a body that cannot cross fails the request, not the bus', async () => {
+  const hub = embeddedBus(nodeClock())
+  const { port1, port2 } = new MessageChannel()
+  hub.join(portOf(port1))
+  const leaf = leafBus(portOf(port2), nodeClock(), () => {})
+  leaf.subscribe('ask', ({ body }, reply) => reply.send({ body }))
+  await turns()
+  await expect(hub.request('ask', { body: () => {} }, 1000)).rejects.toThrow(/could not be cloned/)
+  expect((await hub.request('ask', { body: 1 }, 1000)).body).toBe(1)
+  port1.close()
+})
