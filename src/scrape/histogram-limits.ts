@@ -7,7 +7,7 @@ import { exponentialSchemaMax, exponentialSchemaMin } from '../model/histogram-b
 export function schemaOfFactor(factor: number): number {
   const wanted = factor <= 1 ? 1.00271 : factor
   const schema = Math.floor(-Math.log2(Math.log2(wanted)))
-  return Math.min(exponentialSchemaMax, Math.max(exponentialSchemaMin, schema))
+  return Math.min(exponentialSchemaMax, Math.max(exponentialSchemaMin, schema)) + 0 // no −0
 }
 
 /**
