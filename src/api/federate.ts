@@ -35,7 +35,7 @@ export function federateRoute(edge: Edge): Route {
         if (thrown instanceof PromhiveError) return plainError(400, thrown.message)
         throw thrown
       }
-      const format = negotiate(header('accept'), ['protobuf'])
+      const format = negotiate(header('accept'))
       if (matchers.length === 0) return { status: 200, contentType: format.contentType, body: '' }
       const endMs = clock.nowMs()
       let found: LatestSamples

@@ -1,9 +1,8 @@
 // Everything outside of /api/v1: health, life cycle, own metrics, version, redirects, pages, files (FEATURES 6.44–6.47).
 import { messageOf } from '../base/errors.ts'
+import { writeFamilies, writtenContentTypes, writtenFormat } from '../../protocols/exposition/write.ts'
 import { noContent, plain, plainError, type Answer } from './envelope.ts'
 import { landingPage } from './landing-page.ts'
-import { negotiate } from './metric-format.ts'
-import { writeFamilies } from './own-metrics.ts'
 import type { ApiRequest, Edge, Route } from './routes.ts'
 
 /** Paths the browser app draws; a server does not have `/agent`, an agent has only the status pages. */
@@ -33,8 +32,8 @@ export function manageRoutes(edge: Edge): Route[] {
       needsReady: false,
       compress: true,
       handler: async ({ header }) => {
-        const format = negotiate(header('accept'), ['openmetrics'])
-        return { status: 200, contentType: format.contentType, body: [writeFamilies(await backend.status.metrics(), format)] }
+        const format = writtenFormat(header('accept'))
+        return { status: 200, contentType: writtenContentTypes[format], body: [writeFamilies(await backend.status.metrics(), format)] }
       },
     },
     { methods: get, path: '/-/healthy', needsReady: false, handler: () => plain(200, `${options.appName} is Healthy.\n`) },

@@ -1,8 +1,8 @@
-// Which exposition format /metrics and /federate answer in, and how names look in it. Source: prometheus/common expfmt.NegotiateAccept.
+// Which exposition format /federate answers in, and how names look in it. Source: prometheus/common expfmt.NegotiateAccept.
 import { isLegacyLabelName, isLegacyMetricName } from '../model/labels.ts'
 
 export type NameEscaping = 'allow-utf-8' | 'underscores' | 'dots' | 'values'
-export type MetricFormat = Readonly<{ kind: 'text' | 'openmetrics' | 'protobuf'; contentType: string; escaping: NameEscaping }>
+export type MetricFormat = Readonly<{ kind: 'text' | 'protobuf'; contentType: string; escaping: NameEscaping }>
 
 type Clause = Readonly<{ type: string; parameters: Readonly<Record<string, string>>; q: number }>
 
@@ -23,27 +23,15 @@ export function parseAccept(header: string): Clause[] {
   return clauses.sort((a, b) => b.q - a.q)
 }
 
-/** @param offers what may be answered besides text. */
-export function negotiate(accept: string, offers: readonly ('openmetrics' | 'protobuf')[]): MetricFormat {
+/** Protobuf where it is asked for, else text. The escaping of names is the last one named up to there. */
+export function negotiate(accept: string): MetricFormat {
   let escaping: NameEscaping = 'underscores'
   for (const { type, parameters } of parseAccept(accept)) {
     const asked = parameters['escaping']
     if (asked === 'allow-utf-8' || asked === 'underscores' || asked === 'dots' || asked === 'values') escaping = asked
     const version = parameters['version'] ?? ''
-    if (
-      offers.includes('openmetrics') &&
-      type === 'application/openmetrics-text' &&
-      (version === '' || version === '1.0.0' || version === '0.0.1')
-    ) {
-      const chosen = version === '0.0.1' ? '0.0.1' : '1.0.0'
-      return {
-        kind: 'openmetrics',
-        contentType: `application/openmetrics-text; version=${chosen}; charset=utf-8; escaping=${escaping}`,
-        escaping,
-      }
-    }
     const isProto = type === 'application/vnd.google.protobuf' && parameters['proto'] === 'io.prometheus.client.MetricFamily'
-    if (offers.includes('protobuf') && isProto && parameters['encoding'] === 'delimited') {
+    if (isProto && parameters['encoding'] === 'delimited') {
       const contentType = `application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=${escaping}`
       return { kind: 'protobuf', contentType, escaping }
     }

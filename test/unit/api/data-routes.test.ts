@@ -271,7 +271,7 @@ describe('federation', () => {
   it('in text, with names as asked', () => {
     const nameless: unknown[] = []
     const text = (accept: string): string =>
-      new TextDecoder().decode(writeFederation(found, external, negotiate(accept, ['protobuf']), (labels) => nameless.push(labels)))
+      new TextDecoder().decode(writeFederation(found, external, negotiate(accept), (labels) => nameless.push(labels)))
     expect(text('text/plain;version=0.0.4;escaping=allow-utf-8')).toBe(
       [
         '# TYPE classic histogram',
@@ -304,7 +304,7 @@ describe('federation', () => {
       message H { optional double sample_sum = 2; optional double sample_count_float = 4; optional sint32 schema = 5; optional double zero_threshold = 6;
         optional double zero_count_float = 8; repeated S positive_span = 12; repeated double positive_count = 14; repeated B bucket = 3; }`)
     const accept = 'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8'
-    const format = negotiate(accept, ['protobuf'])
+    const format = negotiate(accept)
     expect(format.contentType).toBe(
       'application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=allow-utf-8',
     )
@@ -435,12 +435,12 @@ describe('search', () => {
   })
 
   it('scores', () => {
-    const near = (a: string, b: string): number => Math.round(jaroWinkler([...a], [...b]) * 1e4) / 1e4
+    const near = (a: string, b: string): number => Math.round(jaroWinkler(Array.from(a), Array.from(b)) * 1e4) / 1e4
     expect(near('martha', 'marhta')).toBe(0.9611)
     expect(near('dwayne', 'duane')).toBe(0.84)
     expect(near('dixon', 'dicksonx')).toBe(0.8133)
     expect([near('', ''), near('a', ''), near('a', 'b')]).toEqual([1, 0, 0])
-    const subsequence = (a: string, b: string): number => subsequenceScore([...a], b, [...b])
+    const subsequence = (a: string, b: string): number => subsequenceScore(Array.from(a), b, Array.from(b))
     expect(subsequence('abc', 'abc')).toBe(1)
     expect(subsequence('abc', 'acb')).toBe(0)
     expect(subsequence('ab', 'xabx')).toBeCloseTo(((4 - 0.25 - 0.125) / 4) * 0.999, 10)

@@ -272,7 +272,7 @@ describe('request metrics', () => {
       expect(answer.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores')
       const text = await answer.text()
       expect(text).toContain('# HELP x With \\"quotes\\" and \\\\.\n# TYPE x counter\nx_total 3.0\n')
-      expect(text).toContain('prometheus_http_response_size_bytes_bucket{handler="/api/v1/query",le="100.0"} 0\n')
+      expect(text).toContain('prometheus_http_response_size_bytes_bucket{handler="/api/v1/query",le="100.0"} 0.0\n')
       expect(text.endsWith('\n# EOF\n')).toBe(true)
     }))
 })
