@@ -148,8 +148,7 @@ export function instantGrowth(frame: WindowFrame, from: number, to: number, isRa
     const before = values[b - 2]!
     const anew =
       isRate &&
-      (last < before ||
-        (startTimes !== null && startedAnew(startTimes[b - 2]!, times[b - 2]!, startTimes[b - 1]!, times[b - 1]!)))
+      (last < before || (startTimes !== null && startedAnew(startTimes[b - 2]!, times[b - 2]!, startTimes[b - 1]!, times[b - 1]!)))
     const growth = anew ? last : last - before
     out[base + k] = isRate ? growth / (elapsed / 1000) : growth
     present[base + k] = 1

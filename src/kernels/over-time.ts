@@ -113,7 +113,11 @@ export function sumOverTime(frame: WindowFrame, from: number, to: number, mean: 
     if (a === b) continue
     present[base + k] = 1
     out[base + k] =
-      blocks !== null && b - a > 2 * blockLength ? blockedSum(values, blocks, a, b, mean) : mean ? meanOf(values, a, b) : sumOf(values, a, b)
+      blocks !== null && b - a > 2 * blockLength
+        ? blockedSum(values, blocks, a, b, mean)
+        : mean
+          ? meanOf(values, a, b)
+          : sumOf(values, a, b)
   }
 }
 
@@ -192,7 +196,7 @@ function blockSums(values: Float64Array, length: number): Float64Array {
 function blockedSum(values: Float64Array, blocks: Float64Array, a: number, b: number, mean: boolean): number {
   let sum = 0
   let rest = 0
-  for (let i = a; i < b; ) {
+  for (let i = a; i < b;) {
     let value = values[i]!
     if (i % blockLength === 0 && i + blockLength <= b) {
       const block = i / blockLength

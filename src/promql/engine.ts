@@ -33,8 +33,7 @@ export { matrixSeries, vectorSamplesOf, type QueryResult, type QueryStats, type 
 /** Everything in one thread over one source. */
 export function runQuery(plan: Plan, source: SeriesSource, budget: Budget): QueryResult {
   const evaluation = new Evaluation(plan, budget)
-  for (const stage of plan.stages)
-    for (const index of stage) evaluation.provide(index, [runLeaf(evaluation.leaf(index), source, budget)])
+  for (const stage of plan.stages) for (const index of stage) evaluation.provide(index, [runLeaf(evaluation.leaf(index), source, budget)])
   return evaluation.result()
 }
 

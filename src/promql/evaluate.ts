@@ -469,7 +469,10 @@ export class Evaluation {
     const each = floatFunction(func)
     if (first.kind === 'scalar') {
       // a calendar function without an argument: of the evaluation time
-      const out = toVector(first.values.map((x) => each!(x)), context)
+      const out = toVector(
+        first.values.map((x) => each!(x)),
+        context,
+      )
       return out
     }
     if (first.kind !== 'vector') throw new Error(`BUG: ${func} of a ${first.kind}`)
@@ -540,14 +543,7 @@ function timeOf(node: Node): (step: number) => number {
 
 function isAccumulated(op: AggregateOp): op is AccumulatedOp {
   return (
-    op === 'sum' ||
-    op === 'avg' ||
-    op === 'count' ||
-    op === 'group' ||
-    op === 'min' ||
-    op === 'max' ||
-    op === 'stddev' ||
-    op === 'stdvar'
+    op === 'sum' || op === 'avg' || op === 'count' || op === 'group' || op === 'min' || op === 'max' || op === 'stddev' || op === 'stdvar'
   )
 }
 
@@ -634,10 +630,19 @@ export function mergeLeafResults(leaf: Leaf, results: readonly LeafResult[], bud
     merged.raw = results.flatMap((result) => result.raw ?? [])
     return merged
   }
-  if (leaf.wantsVector) merged.vector = concatenate(steps, results.map((result) => result.vector!), budget)
+  if (leaf.wantsVector)
+    merged.vector = concatenate(
+      steps,
+      results.map((result) => result.vector!),
+      budget,
+    )
   leaf.aggregates.forEach((aggregate, i) => {
     if (aggregate.op === 'topk' || aggregate.op === 'bottomk') {
-      const all = concatenate(steps, results.map((result) => result.kept[i]!), budget)
+      const all = concatenate(
+        steps,
+        results.map((result) => result.kept[i]!),
+        budget,
+      )
       merged.kept.push(keepExtremes(all, aggregate, aggregate.k, new Annotations(), budget, null))
       merged.parts.push(null)
       return
@@ -672,4 +677,3 @@ function concatenate(steps: number, vectors: readonly Vector[], budget: Budget):
   out.distinctWithoutNames = distinct
   return out
 }
-

@@ -42,8 +42,11 @@ export type EvaluationFeatures = Readonly<{
   typeAndUnitLabels: boolean
 }>
 
-/** How samples become the value of a step: the newest within the lookback, its time or start time in seconds, or a line between neighbours. */
-export type LookbackMode = 'value' | 'time' | 'startTime' | 'smoothed'
+/**
+ * How samples become the value of a step: the newest within the lookback, its time or start time in seconds, or a line between neighbours.
+ * `info`: the time, but histograms stay, so that info() can refuse them.
+ */
+export type LookbackMode = 'value' | 'time' | 'startTime' | 'smoothed' | 'info'
 
 export type Leaf = Readonly<{
   matchers: readonly Matcher[]
@@ -159,7 +162,8 @@ class LeafRows {
     this.#first = firstMs
     this.#step = stepMs
     this.#at = new Int32Array(grid.steps)
-    this.#dropsName = work.kind === 'range' ? !keepsName(work.call.func) : work.kind === 'lookback' && (work.mode === 'time' || work.mode === 'startTime')
+    this.#dropsName =
+      work.kind === 'range' ? !keepsName(work.call.func) : work.kind === 'lookback' && (work.mode === 'time' || work.mode === 'startTime')
     this.#keepsRows = leaf.wantsVector || aggregates.some(isRanking)
     const rows = this.#keepsRows ? Math.min(series, Math.max(16, Math.ceil((1 << 20) / grid.steps))) : 1
     this.#vector = startVector(grid.steps, rows, budget)
@@ -198,8 +202,7 @@ class LeafRows {
     const delayed = this.#leaf.features.delayedNameRemoval
     const pending = this.#dropsName && !delayed
     for (const accumulator of this.#accumulators)
-      if (accumulator !== null)
-        accumulator.add(labels, pending, this.#dropsName && delayed, vector.values, vector.presence, base, row)
+      if (accumulator !== null) accumulator.add(labels, pending, this.#dropsName && delayed, vector.values, vector.presence, base, row)
     if (!this.#keepsRows) {
       vector.presence.fill(0, base, base + steps)
       return
@@ -221,8 +224,9 @@ class LeafRows {
     newestSamples(columns.times, columns.length, this.#first, this.#step, lookbackMs, steps, at)
     this.#budget.tick(columns.length + steps)
     const { times, bits, histograms, startTimes } = columns
-    const source = mode === 'value' ? columns.values : mode === 'time' ? times : startTimes
+    const source = mode === 'value' ? columns.values : mode === 'startTime' ? startTimes : times
     const { samples, read } = this.#stats
+    const keepsHistograms = mode === 'value' || mode === 'info'
     let row: HistogramRow | null = null
     for (let k = 0; k < steps; k++) {
       const i = at[k]!
@@ -230,7 +234,7 @@ class LeafRows {
       const value = columns.values[i]!
       if (value !== value && isStaleAt(bits, i)) continue
       const histogram = histograms === null ? null : histograms[i]!
-      if (histogram !== null && mode === 'value') {
+      if (histogram !== null && keepsHistograms) {
         row ??= []
         row[k] = histogram
         presence[base + k] = histogramSample
@@ -300,9 +304,7 @@ class LeafRows {
     aggregates.forEach((aggregate, i) => {
       const accumulator = this.#accumulators[i]!
       result.parts.push(accumulator === null ? null : accumulator.part())
-      result.kept.push(
-        accumulator !== null ? null : keepExtremes(vector, aggregate, aggregate.k, this.#annotations, this.#budget, null),
-      )
+      result.kept.push(accumulator !== null ? null : keepExtremes(vector, aggregate, aggregate.k, this.#annotations, this.#budget, null))
     })
   }
 }
@@ -357,8 +359,7 @@ function runRaw(
     const b = firstBeyond(times, a, length, work.smoothed ? firstMs + reach : firstMs)
     const ha = series === null ? 0 : firstBeyond(series.times, 0, series.length, startMs - reach)
     const hb = series === null ? 0 : firstBeyond(series.times, ha, series.length, work.smoothed ? firstMs + reach : firstMs)
-    if (ha < hb && reach > 0)
-      throw executionError(`${work.anchored ? 'anchored' : 'smoothed'} modifier is not supported with histograms`)
+    if (ha < hb && reach > 0) throw executionError(`${work.anchored ? 'anchored' : 'smoothed'} modifier is not supported with histograms`)
     const raw: RawSeries =
       reach > 0 && a < b
         ? extended(set.labels(i), times, values, a, b, startMs, firstMs, work.smoothed)

@@ -280,7 +280,12 @@ class Join {
     this.#labelSet = new Set(matching.labels)
     context.budget.cells(signatures.count * this.#steps)
     this.#matched = new Uint8Array(signatures.count * this.#steps)
-    this.#rows = new ResultRows(this.#steps, Math.min(this.#many.length, Math.max(this.#many.length, this.#one.length)), !context.delayed, context.budget)
+    this.#rows = new ResultRows(
+      this.#steps,
+      Math.min(this.#many.length, Math.max(this.#many.length, this.#one.length)),
+      !context.delayed,
+      context.budget,
+    )
   }
 
   run(): Vector {

@@ -293,11 +293,7 @@ class PlanBuilder {
     })
   }
 
-  #leafBase(
-    expr: VectorSelector,
-    grid: Grid,
-    look: Look,
-  ): Omit<Leaf, 'startMs' | 'endMs' | 'work'> {
+  #leafBase(expr: VectorSelector, grid: Grid, look: Look): Omit<Leaf, 'startMs' | 'endMs' | 'work'> {
     return {
       matchers: expr.matchers,
       grid,
@@ -512,12 +508,12 @@ class PlanBuilder {
       wantsVector: false,
       aggregates: [],
       statsOnly: false,
-      features: { ...this.#features, delayedNameRemoval: true }, // names stay: they are joined by
+      features: this.#features,
       sameName: false,
       span,
       startMs: look.firstMs - this.#options.lookbackMs + 1,
       endMs: look.lastMs,
-      work: { kind: 'lookback', mode: 'time' },
+      work: { kind: 'lookback', mode: 'info' },
     })
   }
 
@@ -593,7 +589,8 @@ class PlanBuilder {
       span: spans.list[0]!,
     }
     const same = leaf.aggregates.findIndex(
-      (known) => known.op === op && known.k === k && known.without === expr.without && known.grouping.join('\xff') === grouping.join('\xff'),
+      (known) =>
+        known.op === op && known.k === k && known.without === expr.without && known.grouping.join('\xff') === grouping.join('\xff'),
     )
     const part = same >= 0 ? same : leaf.aggregates.length
     const aggregates = [...leaf.aggregates]
@@ -766,7 +763,9 @@ export function childrenOf(node: Node): readonly Node[] {
 
 /** Positions don't make leaves different. */
 function withoutSpans(content: object): unknown {
-  return JSON.parse(JSON.stringify(content, (name, value: unknown) => (name === 'span' || name === 'firstArgSpan' ? undefined : nonFinite(name, value))))
+  return JSON.parse(
+    JSON.stringify(content, (name, value: unknown) => (name === 'span' || name === 'firstArgSpan' ? undefined : nonFinite(name, value))),
+  )
 }
 
 /** JSON has no NaN and infinities; fill values and numbers do. */

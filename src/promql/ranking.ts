@@ -212,7 +212,7 @@ export function keepRatio(input: Vector, ratios: Float64Array, budget: Budget): 
   const kept = new Uint8Array(input.length * steps)
   for (let row = 0; row < input.length; row++) {
     budget.tick(256)
-    const place = Number(labelsHash(input.labels[row]!)) / 18446744073709551615
+    const place = Number(labelsHash(input.labels[row]!)) / 2 ** 64
     for (let step = 0; step < steps; step++) {
       const ratio = Math.max(-1, Math.min(1, ratios[step]!))
       if (ratio === 0) continue

@@ -199,8 +199,7 @@ function quantileEvaluation(
     native: (histogram, step, name) => nativeQuantile(phis[step]!, histogram, name, span, annotations),
     classic: (buckets, step, name) => {
       const value = buckets.quantile(phis[step]!)
-      if (buckets.forced)
-        annotations.forcedMonotonicity(name, span, timeOf(step), buckets.minBucket, buckets.maxBucket, buckets.maxDiff)
+      if (buckets.forced) annotations.forcedMonotonicity(name, span, timeOf(step), buckets.minBucket, buckets.maxBucket, buckets.maxDiff)
       return value
     },
   }

@@ -4,7 +4,18 @@ import { labelsKey, labelValue, metricName, printLabels, withLabel, type Labels 
 import type { Matcher } from '../../model/matcher.ts'
 import { compileMatchers, type CompiledMatcher } from '../../model/matching.ts'
 import { executionError } from '../budget.ts'
-import { absent, dropsName, duplicateText, floatSample, histogramSample, nextRow, pushRow, settleNames, startVector, type Vector } from '../vector.ts'
+import {
+  absent,
+  dropsName,
+  duplicateText,
+  floatSample,
+  histogramSample,
+  nextRow,
+  pushRow,
+  settleNames,
+  startVector,
+  type Vector,
+} from '../vector.ts'
 import type { FunctionContext } from './instant.ts'
 
 const identifying = ['instance', 'job'] as const
@@ -98,6 +109,8 @@ class InfoSeries {
     for (let i = 0; i < info.length; i++) {
       const labels = info.labels[i]!
       if (identifying.some((name, n) => values[n]!.size > 0 && !values[n]!.has(labelValue(labels, name)))) continue
+      if (info.histograms !== null && info.histograms[i] !== null)
+        throw executionError(`this should be an info metric, with float samples: ${printLabels(labels)}`)
       const name = metricName(labels)
       names.add(name)
       const key = signature(name, labels)

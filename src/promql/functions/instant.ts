@@ -116,7 +116,9 @@ export function goMin(a: number, b: number): number {
 
 /** clamp: steps at which the maximum is below the minimum have no result. */
 export function clamp(input: Vector, min: Float64Array | null, max: Float64Array | null, context: FunctionContext): Vector {
-  const out = mapFloats(input, context, (value, k) => goMax(min === null ? -Infinity : min[k]!, goMin(max === null ? Infinity : max[k]!, value)))
+  const out = mapFloats(input, context, (value, k) =>
+    goMax(min === null ? -Infinity : min[k]!, goMin(max === null ? Infinity : max[k]!, value)),
+  )
   if (min === null || max === null) return out
   const { steps } = out
   let any = false

@@ -98,7 +98,8 @@ function rawGrowth(series: HistogramSeries, a: number, b: number, isCounter: boo
       previous = current
     }
     if (overlap) annotations.startOverlap(name, span)
-  } else if (histograms[a]!.counterReset !== counterReset.gauge || last.counterReset !== counterReset.gauge) annotations.notGauge(name, span)
+  } else if (histograms[a]!.counterReset !== counterReset.gauge || last.counterReset !== counterReset.gauge)
+    annotations.notGauge(name, span)
   return compact(withCounterReset(growth, counterReset.gauge))
 }
 

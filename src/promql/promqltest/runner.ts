@@ -280,13 +280,15 @@ class EvalRun {
       if (expects.has('ordered') && wanted.position !== position)
         throw new Failed(`expected ${shown} at position ${wanted.position + 1}, was at ${position + 1}`)
       if (want.histogram === null && sample.histogram === null) {
-        if (!close(want.value, sample.value)) throw new Failed(`expected ${printWanted(want)} for ${shown}, got ${formatFloatG(sample.value)}`)
+        if (!close(want.value, sample.value))
+          throw new Failed(`expected ${printWanted(want)} for ${shown}, got ${formatFloatG(sample.value)}`)
       } else if (want.histogram === null || sample.histogram === null || !histogramsMatch(want, sample.histogram))
         throw new Failed(`expected ${printWanted(want)} for ${shown}, got ${printSample(sample)}`)
     })
     const seen = new Set(samples.map((sample) => labelsKey(sample.labels)))
     for (const [key, { series }] of left)
-      if (!seen.has(key)) throw new Failed(`expected series ${printLabels(series.labels)} ${series.values.map(printWanted).join(' ')} not found`)
+      if (!seen.has(key))
+        throw new Failed(`expected series ${printLabels(series.labels)} ${series.values.map(printWanted).join(' ')} not found`)
   }
 
   #compareMatrix(value: QueryValue, startMs: number, endMs: number, stepMs: number): void {

@@ -67,6 +67,7 @@ class ScriptError extends Error {
 
 const evalInstant = /^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$/
 const evalRange = /^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$/
+const nextCommand = /^(?:clear$|load(?:_with_nhcb)?\s+[0-9]|eval(?:_[a-z]+)?\s+(?:instant|range)\s)/
 const expectLine = /^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$/
 const expectRange = /^expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)$/
 
@@ -89,9 +90,13 @@ class ScriptReader {
     throw new ScriptError(number, `invalid command "${line}"`)
   }
 
-  /** The lines of a block, each with its number. */
+  /** The lines of a block, each with its number. It ends at an empty line, and where a line can only be the next command. */
   *#block(): Generator<[string, number]> {
-    for (; this.#at < this.#lines.length && this.#lines[this.#at] !== ''; this.#at++) yield [this.#lines[this.#at]!, this.#at + 1]
+    for (; this.#at < this.#lines.length; this.#at++) {
+      const line = this.#lines[this.#at]!
+      if (line === '' || nextCommand.test(line)) return
+      yield [line, this.#at + 1]
+    }
   }
 
   #load(line: string, number: number): Command {
@@ -114,10 +119,7 @@ class ScriptReader {
       if (starts !== null && !labelsEqual(starts.labels, parsed.labels))
         throw new ScriptError(starts.line, '@st metric does not match the following sample line metric')
       if (starts !== null && starts.offsets.length !== parsed.values.length)
-        throw new ScriptError(
-          starts.line,
-          `@st line has ${starts.offsets.length} values but sample line has ${parsed.values.length}`,
-        )
+        throw new ScriptError(starts.line, `@st line has ${starts.offsets.length} values but sample line has ${parsed.values.length}`)
       series.push({ ...parsed, startOffsets: starts === null ? null : starts.offsets })
       starts = null
     }
@@ -175,8 +177,7 @@ class ScriptReader {
       }
       if (text.split(' ', 1)[0] === 'expect') {
         const match = expectLine.exec(text)
-        if (match === null)
-          throw new ScriptError(at, 'invalid expect statement, must match `expect <type> <match_type>: <string>` format')
+        if (match === null) throw new ScriptError(at, 'invalid expect statement, must match `expect <type> <match_type>: <string>` format')
         const wanted = match[3]?.trim()
         const isRegex = match[2] === 'regex'
         expect(match[1] as ExpectKind, {
@@ -230,8 +231,7 @@ class ScriptReader {
   #times(from: string, to: string, step: string, line: number): [number, number, number] {
     const startMs = this.#duration(from, line, 'start timestamp')
     const endMs = this.#duration(to, line, 'end timestamp')
-    if (endMs < startMs)
-      throw new ScriptError(line, `invalid test definition, end timestamp (${to}) is before start timestamp (${from})`)
+    if (endMs < startMs) throw new ScriptError(line, `invalid test definition, end timestamp (${to}) is before start timestamp (${from})`)
     return [startMs, endMs, this.#duration(step, line, 'step')]
   }
   #duration(text: string, line: number, what: string): number {
@@ -267,7 +267,7 @@ function parseStarts(text: string, line: number): (number | null)[] {
       for (let i = 0; i < (blank[1] === undefined ? 1 : Number(blank[1])); i++) out.push(null)
       continue
     }
-    const match = /^([+-]?)([0-9]+[a-wyz]+)(?:(?:([+-])([+-]?)([0-9]+[a-wyz]+))?x([0-9]+))?$/.exec(item)
+    const match = /^([+-]?)([0-9]+[a-wyz]*)(?:(?:([+-])([+-]?)([0-9]+[a-wyz]*))?x([0-9]+))?$/.exec(item)
     if (match === null) throw new ScriptError(line, `invalid @st sequence: invalid ST item "${item}"`)
     const base = parseDuration(match[2]!)
     const step = match[5] === undefined ? { ms: 0, problem: null } : parseDuration(match[5])

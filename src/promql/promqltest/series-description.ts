@@ -145,8 +145,7 @@ function parseHistogramItem(item: string, out: SequenceValue[]): string | null {
     if (histogram.schema > step.histogram.schema)
       return `error combining histograms: cannot merge from schema ${step.histogram.schema} to ${histogram.schema}`
     const combined = match[2] === '+' ? add(histogram, step.histogram) : subtract(histogram, step.histogram)
-    if (combined === null)
-      return 'cannot apply this operation on histograms with a mix of exponential and custom bucket schemas'
+    if (combined === null) return 'cannot apply this operation on histograms with a mix of exponential and custom bucket schemas'
     histogram = combined.result
   }
   return null

@@ -1,8 +1,10 @@
 // Series in memory: what promqltest loads into and queries read from. Also good for unit tests of rules.
-import type { Histogram } from '../../model/histogram.ts'
+import { counterReset, type CounterReset, type Histogram } from '../../model/histogram.ts'
+import { boundsMatch, detectReset, withCounterReset } from '../../model/histogram-arithmetic.ts'
 import { compareLabels, labelsKey, labelValue, type Labels } from '../../model/labels.ts'
 import { compileMatchers } from '../../model/matching.ts'
 import type { SampleColumns, SelectQuery, SeriesSet, SeriesSource } from '../../model/samples.ts'
+import { isStale } from '../../model/staleness.ts'
 
 type StoredSeries = {
   labels: Labels
@@ -13,6 +15,8 @@ type StoredSeries = {
   startTimes: number[]
   hasHistograms: boolean
   hasStarts: boolean
+  /** Histograms with the hints a storage would give them; null where samples were added since. */
+  hinted: (Histogram | null)[] | null
 }
 
 export class MemoryStorage implements SeriesSource {
@@ -28,7 +32,7 @@ export class MemoryStorage implements SeriesSource {
     const key = labelsKey(labels)
     let series = this.#series.get(key)
     if (series === undefined) {
-      series = { labels, times: [], values: [], histograms: [], startTimes: [], hasHistograms: false, hasStarts: false }
+      series = { labels, times: [], values: [], histograms: [], startTimes: [], hasHistograms: false, hasStarts: false, hinted: null }
       this.#series.set(key, series)
     }
     let at = series.times.length
@@ -38,6 +42,7 @@ export class MemoryStorage implements SeriesSource {
     series.values.splice(at, replaced, value)
     series.histograms.splice(at, replaced, histogram)
     series.startTimes.splice(at, replaced, startTimeMs)
+    series.hinted = null
     series.hasHistograms ||= histogram !== null
     series.hasStarts ||= startTimeMs !== 0
   }
@@ -59,9 +64,50 @@ export class MemoryStorage implements SeriesSource {
 }
 
 function copySamples(series: StoredSeries, startMs: number, endMs: number, into: SampleColumns): void {
+  if (series.hasHistograms) series.hinted ??= withHints(series)
   for (let i = 0; i < series.times.length; i++) {
     const time = series.times[i]!
     if (time < startMs || time > endMs) continue
-    into.push(time, series.values[i]!, series.hasHistograms ? series.histograms[i]! : null, series.startTimes[i]!)
+    into.push(time, series.values[i]!, series.hasHistograms ? series.hinted![i]! : null, series.startTimes[i]!)
   }
+}
+
+/** A chunk of the head ends at the latest here. */
+const chunkRangeMs = 7_200_000
+
+/**
+ * Hints as chunks give them back: within a chunk there is no reset, what comes first in one is unknown, gauges have chunks of their own.
+ * A new chunk begins after floats and staleness markers, at resets, where the layout changes, and with every chunk range.
+ */
+function withHints(series: StoredSeries): (Histogram | null)[] {
+  let before: Histogram | null = null
+  let timeBefore = 0
+  return series.histograms.map((histogram, i) => {
+    const time = series.times[i]!
+    if (histogram === null) {
+      before = null
+      return null
+    }
+    if (isStale(histogram.sum)) {
+      before = null
+      return histogram
+    }
+    let hint: CounterReset
+    if (histogram.counterReset === counterReset.gauge) hint = counterReset.gauge
+    else {
+      const continues =
+        before !== null &&
+        before.counterReset !== counterReset.gauge &&
+        histogram.counterReset !== counterReset.reset &&
+        Math.floor(time / chunkRangeMs) === Math.floor(timeBefore / chunkRangeMs) &&
+        histogram.schema === before.schema &&
+        histogram.zeroThreshold === before.zeroThreshold &&
+        !detectReset(withCounterReset(histogram, counterReset.unknown), before) &&
+        (histogram.customBounds === null || boundsMatch(histogram.customBounds, before.customBounds))
+      hint = continues ? counterReset.notReset : counterReset.unknown
+    }
+    before = histogram
+    timeBefore = time
+    return withCounterReset(histogram, hint)
+  })
 }
