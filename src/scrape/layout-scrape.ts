@@ -154,7 +154,10 @@ export class LayoutScrape implements SeriesCache {
     const reader = this.#scratch.readers[this.#dialect]
     const number = this.#scratch.number
     batch.reserve(count + 16)
+    const suffixView = new DataView(suffixes.buffer, suffixes.byteOffset, suffixes.byteLength)
     let { handles, values } = batch
+    let scraped = 0
+    let dropped = 0
     let quick = true // until a sample has a time of its own: then the batch has one more column
     let n = batch.length
     let position = 0
@@ -167,12 +170,12 @@ export class LayoutScrape implements SeriesCache {
       const take = shared[k]!
       const at = position + take + (to - from)
       const f = flags[k]!
-      if (at > end || !same(bytes, view, before, position, take) || !sameAcross(suffixes, from, bytes, position + take, to - from)) break
+      if (at > end || !same(view, before, view, position, take) || !same(suffixView, from, view, position + take, to - from)) break
       if (f === plainSample) {
         const numberEnd = bytes[at] === SPACE ? readSimpleNumber(bytes, at + 1, values, n) : -1
         if (numberEnd >= 0 && bytes[numberEnd] === 10 && quick) {
           handles[n++] = known[k]!
-          this.#scraped++
+          scraped++
           before = position
           position = numberEnd + 1
           from = to
@@ -186,8 +189,8 @@ export class LayoutScrape implements SeriesCache {
       } else if (f === flag.dropped) {
         const numberEnd = bytes[at] === SPACE ? readSimpleNumber(bytes, at + 1, number, 0) : -1
         if (numberEnd >= 0 && bytes[numberEnd] === 10) {
-          this.#scraped++
-          this.#kept--
+          scraped++
+          dropped++
           before = position
           position = numberEnd + 1
           from = to
@@ -214,14 +217,15 @@ export class LayoutScrape implements SeriesCache {
         handles = batch.handles
         values = batch.values
         quick = batch.times === null
-      } else this.#kept--
-      this.#scraped++
+      } else dropped++
+      scraped++
       before = position
       position = reader.position
       from = to
     }
     batch.length = n
-    this.#kept += this.#scraped // it held minus the dropped ones
+    this.#scraped = scraped
+    this.#kept = scraped - dropped
     this.#taken = n + this.#outOfBounds
     if (k === count && (ended || (this.#dialect === 'text' && position >= end && count > 0))) {
       this.#checkSampleLimit()
@@ -458,16 +462,17 @@ function endsPrefix(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === SPACE || bytes[at] === 9 || bytes[at - 1] === 125
 }
 
-/** Equality of bytes[a, a + length) and bytes[b, b + length), four at a time. */
-function same(bytes: Uint8Array, view: DataView, a: number, b: number, length: number): boolean {
+/** Equality of x[a, a + length) and y[b, b + length), eight bytes at a time, then four. */
+function same(x: DataView, a: number, y: DataView, b: number, length: number): boolean {
   let i = 0
-  for (const last = length - 4; i <= last; i += 4) if (view.getInt32(a + i) !== view.getInt32(b + i)) return false
-  for (; i < length; i++) if (bytes[a + i] !== bytes[b + i]) return false
-  return true
-}
-
-function sameAcross(x: Uint8Array, a: number, y: Uint8Array, b: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (x[a + i] !== y[b + i]) return false
+  for (const last = length - 8; i <= last; i += 8) {
+    if (x.getInt32(a + i, true) !== y.getInt32(b + i, true) || x.getInt32(a + i + 4, true) !== y.getInt32(b + i + 4, true)) return false
+  }
+  if (i <= length - 4) {
+    if (x.getInt32(a + i, true) !== y.getInt32(b + i, true)) return false
+    i += 4
+  }
+  for (; i < length; i++) if (x.getUint8(a + i) !== y.getUint8(b + i)) return false
   return true
 }
 

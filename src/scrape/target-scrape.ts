@@ -11,7 +11,7 @@ import type { AppendResult, Appender, SeriesHandle } from '../model/appender.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpAnswer, HttpClient } from '../ports/http.ts'
 import { compileRelabel, type Relabeling } from '../relabel/relabel.ts'
-import { acceptHeader, formatOf } from '../../protocols/exposition/formats.ts'
+import { acceptHeader, formatOf, type ExpositionFormat } from '../../protocols/exposition/formats.ts'
 import type { BatchBuilder } from './batch.ts'
 import { schemaOfFactor } from './histogram-limits.ts'
 import { KeyedScrape } from './keyed-scrape.ts'
@@ -62,6 +62,8 @@ export function jobSupplies(options: ScrapeOptions, client: HttpClient, failureL
   }
 }
 
+type CacheKind = 'layout' | 'keyed' | 'protobuf'
+
 export type TargetHealth = 'up' | 'down' | 'unknown'
 export type ScrapeOutcome = Readonly<{ ok: boolean; durationMs: number; error: string }>
 
@@ -80,6 +82,7 @@ export class TargetScrape {
   #target: Target
   #headers: Readonly<Record<string, string>>
   #cache: SeriesCache
+  #cacheKind: CacheKind = 'layout'
   #cacheRules: string
   /** Caches whose series end with the next scrape, where that doesn't have them. */
   #retiring: SeriesCache[] = []
@@ -101,8 +104,8 @@ export class TargetScrape {
     this.#job = job
     this.#target = target
     this.#headers = requestHeaders(job.options, target, supplies.userAgent)
-    this.#cacheRules = this.#rulesText('text')
-    this.#cache = this.#newCache(false)
+    this.#cacheRules = this.#rulesText('layout')
+    this.#cache = this.#newCache('layout')
   }
 
   get target(): Target {
@@ -121,9 +124,7 @@ export class TargetScrape {
     if (!job.options.extraScrapeMetrics && this.#reports.length > reportNames.length) {
       for (const handle of this.#reports.splice(reportNames.length)) this.#supplies.appender.release(handle)
     }
-    const rules = this.#rulesText(this.#cache instanceof KeyedScrape ? 'protobuf' : 'text')
-    if (rules === this.#cacheRules) return
-    this.#replaceCache(this.#cache instanceof KeyedScrape)
+    if (this.#rulesText(this.#cacheKind) !== this.#cacheRules) this.#replaceCache(this.#cacheKind)
   }
 
   metadata(): readonly FamilyMetadata[] {
@@ -254,8 +255,8 @@ export class TargetScrape {
   #ingest(answer: HttpAnswer, counts: ScrapeCounts): void {
     const { batch, clock } = this.#supplies
     const format = formatOf(answer.headers['content-type'] ?? '', this.#job.options.fallbackScrapeProtocol)
-    const keyed = this.#needsKeys(format)
-    if (keyed !== this.#cache instanceof KeyedScrape) this.#replaceCache(keyed)
+    const kind = this.#cacheKindFor(format)
+    if (kind !== this.#cacheKind) this.#replaceCache(kind)
     this.#cache.ingest(answer.body, format, batch, clock.nowMs(), counts)
   }
 
@@ -353,29 +354,30 @@ export class TargetScrape {
     this.#lastStartMs = startMs
   }
 
-  /** Whether more than the plain way is needed. */
-  #needsKeys(format: 'text' | 'openmetrics' | 'protobuf'): boolean {
+  /** The plain way where it will do. Protobuf names series differently than text, so it has a cache of its own. */
+  #cacheKindFor(format: ExpositionFormat): CacheKind {
     const { features } = this.#supplies
-    return (
-      format === 'protobuf' ||
+    if (format === 'protobuf') return 'protobuf'
+    const keyed =
       this.#target.convertClassicHistogramsToNhcb ||
       features.typeAndUnitLabels ||
       features.metadataRecords ||
       (format === 'openmetrics' && features.createdTimestampZeroIngestion)
-    )
+    return keyed ? 'keyed' : 'layout'
   }
 
-  #replaceCache(keyed: boolean): void {
+  #replaceCache(kind: CacheKind): void {
     this.#retiring.push(this.#cache)
-    this.#cacheRules = this.#rulesText(keyed ? 'protobuf' : 'text')
-    this.#cache = this.#newCache(keyed)
+    this.#cacheKind = kind
+    this.#cacheRules = this.#rulesText(kind)
+    this.#cache = this.#newCache(kind)
   }
 
   /** All that a cache was made from: where it is the same, the cache can stay. */
-  #rulesText(format: 'text' | 'protobuf'): string {
+  #rulesText(kind: CacheKind): string {
     const { options } = this.#job
     return JSON.stringify([
-      format,
+      kind,
       this.#target.labels,
       options.honorLabels,
       options.honorTimestamps,
@@ -386,7 +388,7 @@ export class TargetScrape {
       options.labelValueLengthLimit,
       options.metricNameValidationScheme,
       options.metricRelabelRules,
-      format === 'protobuf' && [
+      kind !== 'layout' && [
         options.nativeHistogramBucketLimit,
         options.nativeHistogramMinBucketFactor,
         this.#target.scrapeNativeHistograms,
@@ -396,7 +398,7 @@ export class TargetScrape {
     ])
   }
 
-  #newCache(keyed: boolean): SeriesCache {
+  #newCache(kind: CacheKind): SeriesCache {
     const { appender, features, starts, scratch, metrics } = this.#supplies
     const { options, sampleRelabeling } = this.#job
     const labels = new SampleLabels(this.#target.labels, options, sampleRelabeling, () => metrics.exceededLabelLimits.inc())
@@ -406,7 +408,7 @@ export class TargetScrape {
       sampleLimit: options.sampleLimit,
       exemplars: features.exemplarStorage,
     }
-    if (!keyed) return new LayoutScrape(labels, appender, rules, scratch)
+    if (kind === 'layout') return new LayoutScrape(labels, appender, rules, scratch)
     const reading = {
       nativeHistograms: this.#target.scrapeNativeHistograms,
       keepClassic: this.#target.alwaysScrapeClassicHistograms,

@@ -113,7 +113,9 @@ describe('targets', () => {
 describe('sample labels', () => {
   const target = labelsFromObject({ instance: 'h', job: 'j', exported_x: 't', x: 't' })
   const of = (exposed: Record<string, string>, parts: Partial<ScrapeOptions> = {}, rules: Partial<RelabelRule>[] = []): unknown => {
-    const flat = Object.entries(exposed).sort().flat()
+    const flat = Object.entries(exposed)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flat()
     const labels = new SampleLabels(target, { ...defaultScrapeOptions, ...parts }, compileRelabel(rules.map(relabelRule)), () => {}).of(
       flat,
     )
