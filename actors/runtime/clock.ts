@@ -4,8 +4,8 @@ import type { Clock, Timer } from '../../src/ports/clock.ts'
 
 /** What XState asks of a clock (its `Clock` interface); the id it is given back is our Timer. */
 export interface MachineClock {
-  setTimeout(task: () => void, delayMs: number): Timer
-  clearTimeout(timer: Timer | undefined): void
+  setTimeout: (task: () => void, delayMs: number) => Timer
+  clearTimeout: (timer: Timer | undefined) => void
 }
 
 /** Keeps no state of its own: one may be shared by any number of actors. A negative or missing delay counts as 0. */

@@ -46,7 +46,7 @@ export function embeddedBus(clock: Clock, onHandlerError: (thrown: unknown, subj
       scheduled = false
     } else {
       queue = queue.slice(done)
-      setImmediate(drain)
+      clock.after(0, drain) // sockets and timers first
     }
   }
   const deliver = ({ subject, message, target }: Delivery): void => {

@@ -39,7 +39,7 @@ export type EmbeddedLogOptions = Readonly<{
   /** After every commit: time it took in all and records it held. `nowMs` must be given too. */
   onCommit?: (durationMs: number, records: number) => void
   nowMs?: () => number
-  /** Lets other work of the thread run; default: a turn of the event loop. */
+  /** Lets other work of the thread run while much is read: a turn of the event loop. Default: none. */
   pause?: () => Promise<void>
 }>
 
@@ -75,7 +75,7 @@ type Follower = { next: number; live: boolean; handler: (record: LogRecord) => v
 /** Reads what is there; throws PromhiveError where the directory cannot be used. Damage is not fatal: see `damage`. */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
   const { disk, directory } = options
-  const pause = options.pause ?? (() => new Promise<void>((resolve) => setImmediate(resolve)))
+  const pause = options.pause ?? (() => Promise.resolve())
   disk.makeDirectory(directory)
   const opened = await openLog(disk, directory, pause, options.onProgress ?? (() => {}))
   return new DiskLog(options, opened, pause)

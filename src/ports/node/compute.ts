@@ -19,8 +19,8 @@ export type LaneNotice = Readonly<{ kind: 'ready' }>
 
 export function nodeCompute(options: NodeComputeOptions = {}): Compute {
   let ids = 0
-  // Built code has another extension.
-  const program = new URL(import.meta.url.endsWith('.ts') ? './lane.ts' : './lane.js', import.meta.url)
+  const program = new URL('./lane.ts', import.meta.url)
+  if (!import.meta.url.endsWith('.ts')) program.pathname = program.pathname.replace(/ts$/, 'js') // built code
   return {
     lanesDefault: options.lanes ?? Math.max(1, availableParallelism() - 1),
     start(entry, setup, onExit) {

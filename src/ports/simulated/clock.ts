@@ -1,6 +1,7 @@
 // Virtual time. Nothing happens until `advance`: timers then run in order of their time, and of their creation where times are equal,
 // and after each one every promise that can settle has settled.
 import type { Clock, Timer } from '../clock.ts'
+import { nextTurn } from '../node/turn.ts'
 
 export interface SimulatedClock extends Clock {
   /** Lets `ms` pass: runs every timer that is due on the way, those that timers set included, and settles what they started. */
@@ -98,8 +99,8 @@ export function simulatedClock(startMs = 0): SimulatedClock {
   }
 }
 
-/** Two turns of the event loop: every chain of promises runs dry in the first, what used setImmediate or a message port runs in the second. */
+/** Two turns of the event loop: every chain of promises runs dry in the first, what used a message port or an immediate runs in the second. */
 async function settle(): Promise<void> {
-  await new Promise<void>((resolve) => setImmediate(resolve))
-  await new Promise<void>((resolve) => setImmediate(resolve))
+  await nextTurn()
+  await nextTurn()
 }
