@@ -40,19 +40,34 @@ export function snappyLength(block: Uint8Array, bytesMax: number): { length: num
   return { length, body: at }
 }
 
+/** Bytes that `out` should have behind the claimed length, so that four of them can be copied at a time up to the end. */
+export const decodeSlackBytes = 3
+
 /**
- * Decodes a block into `out` from offset 0; `out` must hold the claimed length and must not share memory with `block`.
+ * Decodes a block into `out` from offset 0; `out` must hold the claimed length and must not share memory with `block`. Bytes of `out` behind
+ * the length may be overwritten.
  * @returns the number of bytes written, always the claimed length. Throws PromhiveError DECODE where the block is corrupt.
  */
 export function decodeSnappy(block: Uint8Array, body: number, length: number, out: Uint8Array): number {
   const end = block.length
+  const from = new DataView(block.buffer, block.byteOffset, end)
+  const to = new DataView(out.buffer, out.byteOffset, out.length)
+  const wideSource = end - decodeSlackBytes // four bytes may be read up to here …
+  const wideTarget = out.length - decodeSlackBytes // … and written up to here
   let s = body
   let d = 0
   while (s < end) {
     const tag = block[s++]!
     const kind = tag & 3
-    if (kind === 0) {
-      let count = tag >>> 2
+    let count: number
+    let offset: number
+    if (kind === 2) {
+      if (s + 2 > end) throw corrupt(`ends inside a copy at offset ${s}`)
+      count = (tag >>> 2) + 1
+      offset = from.getUint16(s, true)
+      s += 2
+    } else if (kind === 0) {
+      count = tag >>> 2
       if (count >= 60) {
         const extra = count - 59
         if (s + extra > end) throw corrupt(`ends inside a literal's length at offset ${s}`)
@@ -61,39 +76,34 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
         s += extra
       }
       count++
-      if (count > end - s || count > length - d)
+      if (count > end - s || count > length - d) {
         throw corrupt(`literal of ${count} bytes at offset ${s}: ${end - s} left, room for ${length - d}`)
-      // a call costs more than a few dozen bytes by hand
-      if (count <= 48) {
-        for (const stop = s + count; s < stop;) out[d++] = block[s++]!
-      } else {
-        out.set(block.subarray(s, s + count), d)
-        s += count
-        d += count
       }
+      if (count > 64) out.set(block.subarray(s, s + count), d)
+      else if (s + count <= wideSource && d + count <= wideTarget) {
+        for (let k = 0; k < count; k += 4) to.setInt32(d + k, from.getInt32(s + k, true), true)
+      } else for (let k = 0; k < count; k++) out[d + k] = block[s + k]!
+      s += count
+      d += count
       continue
-    }
-    let count: number
-    let offset: number
-    if (kind === 1) {
+    } else if (kind === 1) {
       if (s >= end) throw corrupt(`ends inside a copy at offset ${s}`)
       count = ((tag >>> 2) & 7) + 4
       offset = ((tag >>> 5) << 8) | block[s++]!
-    } else if (kind === 2) {
-      if (s + 2 > end) throw corrupt(`ends inside a copy at offset ${s}`)
-      count = (tag >>> 2) + 1
-      offset = block[s]! | (block[s + 1]! << 8)
-      s += 2
     } else {
       if (s + 4 > end) throw corrupt(`ends inside a copy at offset ${s}`)
       count = (tag >>> 2) + 1
-      offset = (block[s]! | (block[s + 1]! << 8) | (block[s + 2]! << 16) | (block[s + 3]! << 24)) >>> 0
+      offset = from.getUint32(s, true)
       s += 4
     }
     if (offset === 0 || offset > d || count > length - d) {
       throw corrupt(`copy of ${count} bytes from ${offset} back at offset ${s}: ${d} bytes so far, room for ${length - d}`)
     }
-    for (let from = d - offset, stop = d + count; d < stop;) out[d++] = out[from++]!
+    // with an offset of four or more a word never overlaps itself, so that what it repeats has been written before
+    if (offset >= 4 && d + count <= wideTarget) {
+      for (let k = 0; k < count; k += 4) to.setInt32(d + k, to.getInt32(d - offset + k, true), true)
+    } else for (let k = 0; k < count; k++) out[d + k] = out[d - offset + k]!
+    d += count
   }
   if (d !== length) throw corrupt(`holds ${d} bytes and claims ${length}`)
   return d
@@ -102,9 +112,9 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
 /** Decodes a whole block into memory of its own. */
 export function unsnappy(block: Uint8Array, bytesMax: number): Uint8Array {
   const { length, body } = snappyLength(block, bytesMax)
-  const out = new Uint8Array(length)
+  const out = new Uint8Array(length + decodeSlackBytes)
   decodeSnappy(block, body, length, out)
-  return out
+  return out.subarray(0, length)
 }
 
 function corrupt(why: string): PromhiveError {

@@ -9,7 +9,7 @@ import type { Logger } from '../../src/base/logger.ts'
 import type { MetricFamily, MetricsRegistry, Numbers } from '../../src/base/metrics.ts'
 import type { AppendResult, Appender } from '../../src/model/appender.ts'
 import type { SeriesCache } from './series-cache.ts'
-import { decodeSnappy, snappyLength } from './snappy.ts'
+import { decodeSlackBytes, decodeSnappy, snappyLength } from './snappy.ts'
 import type { WriteDecoder } from './write-decoder.ts'
 import { WriteV1Decoder } from './write-v1.ts'
 import { WriteV2Decoder } from './write-v2.ts'
@@ -115,7 +115,7 @@ export class WriteReceiver {
     const decoder: WriteDecoder = second ? this.#v2 : this.#v1
     try {
       const { length, body: start } = snappyLength(body, limits.remoteWriteDecompressedBytesMax)
-      this.#reserve(length)
+      this.#reserve(length + decodeSlackBytes)
       decodeSnappy(body, start, length, this.#memory)
       decoder.decode(this.#memory, this.#view, length, this.#options.nowMs())
     } catch (thrown) {
