@@ -1,6 +1,6 @@
 import { PromhiveError } from '../base/errors.ts'
 import type { Expr, PromqlFeatures, VectorSelector } from '../promql/ast.ts'
-import { parseExpr } from '../promql/parse.ts'
+import { parseExpr, printProblem } from '../promql/parse.ts'
 import { printExpr } from '../promql/print.ts'
 
 /** A rule's expression: the tree, and the text it is asked with and shown as. */
@@ -10,7 +10,11 @@ export type Expression = Readonly<{ expr: Expr; text: string }>
 export function readExpression(text: string, features: PromqlFeatures): Expression {
   const { expr, problems } = parseExpr(text, features)
   if (expr === null)
-    throw new PromhiveError('PROMQL_PARSE', `cannot parse rule expression: ${problems[0]?.message ?? 'no expression'}`, { text })
+    throw new PromhiveError(
+      'PROMQL_PARSE',
+      `cannot parse rule expression: ${problems[0] === undefined ? 'no expression' : printProblem(text, problems[0])}`,
+      { text },
+    )
   return { expr, text: printExpr(expr) }
 }
 

@@ -79,7 +79,7 @@ export type RuleFlags = Readonly<{
   maxConcurrentEvals: number
   /** --enable-feature=concurrent-rule-eval */
   concurrentEvals: boolean
-  /** --rules.restore-new-rule-groups behind the feature of upstream: restore `for` state of groups added by a reload too. */
+  /** Restore `for` state of groups a reload adds, not only after a start. Off in Prometheus' server, which has no flag for it. */
   restoreNewRuleGroups: boolean
 }>
 
