@@ -51,7 +51,7 @@ export function compileMatchers(matchers: readonly Matcher[]): CompiledMatcher[]
 
 /** Pattern matchers by text, with what they remember of values: the same rules and dashboards ask again and again. Oldest out first. */
 const remembered = new Map<string, CompiledMatcher>()
-const rememberedMax = 512
+const rememberedMax = 256
 const rememberedLengthMax = 4096
 
 type Test = (text: string) => boolean
@@ -214,7 +214,7 @@ function slowTest(regex: Regex, prefix: string): Test {
     return verdict
   }
 }
-const judgedMax = 1024
+const judgedMax = 512
 const judgedLengthMax = 256
 
 function isAscii(text: string): boolean {
