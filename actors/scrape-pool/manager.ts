@@ -30,6 +30,8 @@ export type ScrapeManagerSetup = Readonly<{
   /** From the host's name and external labels: src/scrape/target.ts offsetSeed. */
   offsetSeed: bigint
   userAgent: string
+  /** Any 32-bit number that targets don't know. */
+  hashSeed: number
   /** Opens the file for `scrape_failure_log_file`. Called again at each reload, so that a rotated file is let go. */
   openFailureLog: (path: string) => FailureLog & { close(): void }
   /** `--scrape.discovery-reload-interval`. */
@@ -76,7 +78,7 @@ export class ScrapeManager {
       features: setup.features,
       batch: new BatchBuilder(),
       starts: new BatchBuilder(),
-      scratch: new LayoutScratch(),
+      scratch: new LayoutScratch(setup.hashSeed),
       userAgent: setup.userAgent,
     }
     setup.metrics.collect(() => this.#metadataMetrics())

@@ -3,7 +3,8 @@
 import { compareText, type Labels } from '../../src/model/labels.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
 import type { MetricType } from '../../src/model/metadata.ts'
-import { decodeEscaped, decodeHelp, entry, LineReader, terminated, type Dialect } from './line-reader.ts'
+import { decodeHelp, entry, LineReader, terminated, type Dialect } from './line-reader.ts'
+import { decodeEscaped } from './line-text.ts'
 import { parseNumber, printBoundLabel } from './numbers.ts'
 
 export type MetricEntry = TypeEntry | HelpEntry | UnitEntry | SampleEntry | HistogramEntry

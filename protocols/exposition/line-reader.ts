@@ -7,9 +7,10 @@
 // Nothing is allocated per entry: positions are left in fields. `readTail` reads only what follows a prefix that is known already, which is what
 // the layout cache of a scrape does with nearly every line.
 // Source: prometheus model/textparse (promlex.l, openmetricslex.l and their parsers).
-import { PromhiveError } from '../../src/base/errors.ts'
+import type { PromhiveError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
 import type { MetricType } from '../../src/model/metadata.ts'
+import { decodeEscaped, decodeText, isUtf8, latin1Text, scrapeProblem } from './line-text.ts'
 import { parseNumberBytes, readSimpleNumber } from './numbers.ts'
 
 export type Dialect = 'text' | 'openmetrics'
@@ -56,8 +57,6 @@ function buildClasses(): Uint8Array {
   table[58] = 2
   return table
 }
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** A body with a line feed at its end (a copy where there is none), as LineReader needs it. `end`: bytes of the body itself. */
 export function terminated(body: Uint8Array): Uint8Array {
@@ -441,8 +440,8 @@ export class LineReader {
     this.textEnd = lineEnd
     this.position = this.prefixEnd = lineEnd + 1
     if (keyword !== 'UNIT') return this.#metadata(keyword === 'HELP' ? entry.help : entry.type, openMetricsTypes)
-    const unit = latin1(bytes, this.textStart, this.textEnd)
-    const family = latin1(bytes, this.nameStart, this.nameEnd)
+    const unit = latin1Text(bytes, this.textStart, this.textEnd)
+    const family = latin1Text(bytes, this.nameStart, this.nameEnd)
     if (unit !== '' && !family.endsWith(`_${unit}`)) {
       return (this.#fail(`unit "${unit}" not a suffix of metric "${family}"`, this.textStart), entry.problem)
     }
@@ -453,7 +452,7 @@ export class LineReader {
 
   #metadata(kind: number, types: Readonly<Record<string, MetricType>>): number {
     if (kind === entry.type) {
-      const text = latin1(this.bytes, this.textStart, Math.min(this.textEnd, this.textStart + 64))
+      const text = latin1Text(this.bytes, this.textStart, Math.min(this.textEnd, this.textStart + 64))
       if (!Object.hasOwn(types, text)) return (this.#fail(`invalid metric type "${text}"`, this.textStart), entry.problem)
       this.type = types[text]!
       return kind
@@ -541,21 +540,11 @@ export class LineReader {
   }
 
   #checkUtf8(start: number, end: number, what: string): boolean {
-    const { bytes } = this
-    for (let i = start; i < end; i++) {
-      if (bytes[i]! < 128) continue
-      try {
-        strictUtf8.decode(bytes.subarray(start, end))
-        return true
-      } catch {
-        return this.#fail(`${what} is not valid UTF-8`, start)
-      }
-    }
-    return true
+    return isUtf8(this.bytes, start, end) || this.#fail(`${what} is not valid UTF-8`, start)
   }
 
   #excerpt(start: number, end: number): string {
-    return JSON.stringify(latin1(this.bytes, start, Math.min(end, start + 64)))
+    return JSON.stringify(latin1Text(this.bytes, start, Math.min(end, start + 64)))
   }
 }
 
@@ -572,50 +561,6 @@ function skipBlanks(bytes: Uint8Array, from: number): number {
 function matches(bytes: Uint8Array, at: number, text: string): boolean {
   for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text.charCodeAt(i)) return false
   return true
-}
-
-function latin1(bytes: Uint8Array, start: number, end: number): string {
-  let text = ''
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i]!)
-  return text
-}
-
-/** A scrape error with line and offset, and the text around it. */
-export function scrapeProblem(problem: string, bytes: Uint8Array, entryStart: number, at: number): PromhiveError {
-  let line = 1
-  for (let i = bytes.indexOf(LF); i >= 0 && i < at; i = bytes.indexOf(LF, i + 1)) line++
-  const excerpt = new TextDecoder().decode(
-    bytes.subarray(entryStart, Math.min(bytes.length, Math.max(at + 1, entryStart), entryStart + 200)),
-  )
-  return new PromhiveError('SCRAPE', `${problem} while parsing: ${JSON.stringify(excerpt)} (line ${line}, offset ${at})`, {
-    line,
-    offset: at,
-  })
-}
-
-/** Text of bytes[start, end): quick where it is short ASCII. Bytes that are not UTF-8 throw PromhiveError SCRAPE. */
-export function decodeText(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start < 24) {
-    let text = ''
-    let i = start
-    for (; i < end; i++) {
-      const c = bytes[i]!
-      if (c >= 128) break
-      text += String.fromCharCode(c)
-    }
-    if (i === end) return text
-  }
-  try {
-    return strictUtf8.decode(bytes.subarray(start, end))
-  } catch {
-    throw scrapeProblem('text is not valid UTF-8', bytes, start, start)
-  }
-}
-
-/** As decodeText, with `\\`, `\"` and `\n` resolved; any other backslash stays as it is. */
-export function decodeEscaped(bytes: Uint8Array, start: number, end: number): string {
-  const text = decodeText(bytes, start, end)
-  return text.includes('\\') ? text.replace(/\\([\\"n])/g, (_, c: string) => (c === 'n' ? '\n' : c)) : text
 }
 
 /** HELP of the text format: only `\\` and `\n` are escapes. */

@@ -5,7 +5,8 @@ import { messageOf } from '../../src/base/errors.ts'
 import { labelValue, withLabel, type Labels } from '../../src/model/labels.ts'
 import type { MetricType } from '../../src/model/metadata.ts'
 import { readExemplar, readFamily, readLabels } from './entries.ts'
-import { decodeEscaped, entry, LineReader, terminated } from './line-reader.ts'
+import { entry, LineReader, terminated } from './line-reader.ts'
+import { decodeEscaped } from './line-text.ts'
 import { parseNumber, parseNumberBytes } from './numbers.ts'
 
 /** `line` is 1 for the first. */

@@ -10,7 +10,8 @@ import type { Appender, SeriesHandle } from '../model/appender.ts'
 import { hashBytes } from '../model/label-bytes.ts'
 import type { MetricType } from '../model/metadata.ts'
 import { readExemplar, readFamily, readLabels } from '../../protocols/exposition/entries.ts'
-import { decodeHelp, decodeText, entry, LineReader, terminated, type Dialect } from '../../protocols/exposition/line-reader.ts'
+import { decodeHelp, entry, LineReader, terminated, type Dialect } from '../../protocols/exposition/line-reader.ts'
+import { decodeText } from '../../protocols/exposition/line-text.ts'
 import { readSimpleNumber } from '../../protocols/exposition/numbers.ts'
 import type { ExpositionFormat } from '../../protocols/exposition/formats.ts'
 import type { BatchBuilder } from './batch.ts'
@@ -35,6 +36,8 @@ export type LayoutRules = Readonly<{
 
 /** Buffers for the time of one scrape, shared by all targets of a thread. */
 export class LayoutScratch {
+  /** Of the hashes of prefixes: unknown to targets, so that none can make them collide. */
+  readonly hashSeed: number
   readonly before = new FlatLayout()
   readonly after = new FlatLayout()
   readonly known = new PrefixIndex()
@@ -42,6 +45,9 @@ export class LayoutScratch {
   seen = new Uint8Array(1024)
   readonly number = new Float64Array(1)
   readonly readers: Readonly<Record<Dialect, LineReader>> = { text: new LineReader('text'), openmetrics: new LineReader('openmetrics') }
+  constructor(hashSeed = 0) {
+    this.hashSeed = hashSeed
+  }
 }
 
 const noBytes = new Uint8Array(0)
@@ -112,6 +118,7 @@ export class LayoutScrape implements SeriesCache {
       counts.outOfBounds = this.#outOfBounds
       this.#bytes = noBytes
       this.#view = noView
+      this.#scratch.readers[this.#dialect].open(noBytes, 0)
       this.#opened = []
     }
   }
@@ -318,7 +325,7 @@ export class LayoutScrape implements SeriesCache {
           this.#indexAll(before)
           indexed = true
         }
-        hash = hashBytes(bytes, from, to)
+        hash = hashBytes(bytes, from, to, scratch.hashSeed)
         m = scratch.known.find(before, hash, bytes, from, to)
       }
       if (m >= 0) {
@@ -344,7 +351,7 @@ export class LayoutScrape implements SeriesCache {
         continue
       }
       runStart = k
-      if (hash < 0) hash = hashBytes(bytes, from, to)
+      if (hash < 0) hash = hashBytes(bytes, from, to, scratch.hashSeed)
       const twin = scratch.fresh.find(after, hash, bytes, from, to)
       if (twin >= 0) {
         if ((after.flags[twin]! & flag.dropped) !== 0) after.push(bytes, from, to, 0, flag.dropped)
@@ -448,11 +455,12 @@ export class LayoutScrape implements SeriesCache {
   }
 
   #indexAll(before: FlatLayout): void {
-    const { known } = this.#scratch
+    const { known, hashSeed } = this.#scratch
     known.reset(before.count)
     for (let k = 0; k < before.count; k++) {
       const f = before.flags[k]!
-      if ((f & (flag.text | flag.duplicate)) === 0) known.add(hashBytes(before.bytes, before.starts[k]!, before.starts[k + 1]!), k)
+      if ((f & (flag.text | flag.duplicate)) === 0)
+        known.add(hashBytes(before.bytes, before.starts[k]!, before.starts[k + 1]!, hashSeed), k)
     }
   }
 }

@@ -20,6 +20,7 @@ import type { ScrapeMetrics } from './metrics.ts'
 import type { ScrapeFeatures, ScrapeOptions } from './options.ts'
 import { reportLabels, SampleLabels } from './sample-labels.ts'
 import type { FamilyMetadata, MetadataSize, ScrapeCounts, SeriesCache } from './series-cache.ts'
+import { statusText } from './status-text.ts'
 import type { Target } from './target.ts'
 
 /** Where failed scrapes are logged (`scrape_failure_log_file`); the adapter writes JSON lines with the time. */
@@ -221,8 +222,9 @@ export class TargetScrape {
   #fetchError(thrown: unknown): string {
     if (isCode(thrown, 'TOO_LARGE')) return 'body size limit exceeded'
     if (isCode(thrown, 'SCRAPE')) return messageOf(thrown)
-    if (isCode(thrown, 'QUERY_TIMEOUT')) return `Get "${this.#target.url}": context deadline exceeded`
-    return `Get "${this.#target.url}": ${messageOf(thrown)}`
+    const message = messageOf(thrown)
+    if (message.startsWith('Get "')) return message
+    return `Get "${this.#target.url}": ${isCode(thrown, 'QUERY_TIMEOUT') ? 'context deadline exceeded' : message}`
   }
 
   #store(slotMs: number, startMs: number, answer: HttpAnswer | null, fetchError: string, bodyBytes: number): Promise<ScrapeOutcome> {
@@ -452,59 +454,4 @@ export function labelOfInterval(intervalMs: number): string {
   const seconds = (intervalMs % 60_000) / 1000
   if (hours > 0) return `${hours}h${minutes}m${seconds}s`
   return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`
-}
-
-const statuses: Readonly<Record<number, string>> = {
-  201: 'Created',
-  202: 'Accepted',
-  204: 'No Content',
-  301: 'Moved Permanently',
-  302: 'Found',
-  303: 'See Other',
-  304: 'Not Modified',
-  307: 'Temporary Redirect',
-  308: 'Permanent Redirect',
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  402: 'Payment Required',
-  403: 'Forbidden',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  406: 'Not Acceptable',
-  407: 'Proxy Authentication Required',
-  408: 'Request Timeout',
-  409: 'Conflict',
-  410: 'Gone',
-  411: 'Length Required',
-  412: 'Precondition Failed',
-  413: 'Request Entity Too Large',
-  414: 'Request URI Too Long',
-  415: 'Unsupported Media Type',
-  417: 'Expectation Failed',
-  418: "I'm a teapot",
-  421: 'Misdirected Request',
-  422: 'Unprocessable Entity',
-  423: 'Locked',
-  424: 'Failed Dependency',
-  425: 'Too Early',
-  426: 'Upgrade Required',
-  428: 'Precondition Required',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  451: 'Unavailable For Legal Reasons',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-  505: 'HTTP Version Not Supported',
-  507: 'Insufficient Storage',
-  508: 'Loop Detected',
-  511: 'Network Authentication Required',
-}
-
-/** The status line's number and text; servers' own texts are not kept by HTTP/2 nor by our port. */
-function statusText(status: number): string {
-  const text = statuses[status]
-  return text === undefined ? String(status) : `${status} ${text}`
 }

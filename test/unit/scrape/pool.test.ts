@@ -27,6 +27,7 @@ class Rig {
     metrics: this.registry,
     features: defaultScrapeFeatures,
     offsetSeed: 0n,
+    hashSeed: 1,
     userAgent: 'Prometheus/3.14.0',
     discoveryReloadIntervalMs: 5_000,
     openFailureLog: () => ({ write: (record) => void this.failures.push(record), close: () => {} }),
