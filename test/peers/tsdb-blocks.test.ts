@@ -183,7 +183,11 @@ describe.skipIf(!works())('blocks and promtool (skipped where it is not installe
       again.add(block.labelsOf(ref), block.chunksOf(ref, -Infinity, Infinity))
     }
     again.finish(block.meta)
-    for (const file of ['chunks/000001', 'tombstones']) {
+    // older versions still write label indices, which nothing reads
+    const files = run('tsdb', '--help').includes('dump-openmetrics')
+      ? ['chunks/000001', 'index', 'tombstones']
+      : ['chunks/000001', 'tombstones']
+    for (const file of files) {
       expect(readFileSync(join(directory, 'again', ulid!, file))).toEqual(readFileSync(join(path, ulid!, file)))
     }
   })

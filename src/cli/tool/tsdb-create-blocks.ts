@@ -65,7 +65,7 @@ function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels']): B
   return [...series.values()]
 }
 
-/** Writes samples as blocks of one length, one for each range that has any; prints each. */
+/** Writes samples as blocks of one length, one for each range with samples in it; prints each. */
 export class BackfillBlocks {
   readonly written: BlockMeta[] = []
   readonly blockMs: number

@@ -23,7 +23,8 @@ export type ChunkPlace = Readonly<{ minTime: number; maxTime: number; ref: numbe
 export class IndexWriter {
   readonly #disk: Disk
   readonly #path: string
-  readonly #ids = new Map<string, number>()
+  /** By symbol. Prometheus writes the empty one too, the name of the list of all series. */
+  readonly #ids = new Map([['', 0]])
   readonly #spill: Spill
   #seriesCount = 0
   #last: Labels | null = null
