@@ -66,6 +66,8 @@ export type QueryOptions = Readonly<{
   /** Null: the server's. */
   lookbackMs: number | null
   stats: 'none' | 'basic' | 'all'
+  /** Who asked, for the query log. */
+  origin: Readonly<{ clientIp: string; method: string; path: string }>
 }>
 export type InstantQuery = QueryOptions & Readonly<{ timeMs: number }>
 export type RangeQuery = QueryOptions & Readonly<{ startMs: number; endMs: number; stepMs: number }>

@@ -8,7 +8,7 @@ import { maxTimeMs, minTimeMs, type QueryAnswer, type QueryLanguage, type QueryO
 import { noContent, success, successBytes, successText, type Answer } from './envelope.ts'
 import { unescapeName } from './escaped-name.ts'
 import { badRequest, durationOf, durationOr, invalidParameter, limitOf, timeOf, timeOr, wholeMs, type Form } from './parameters.ts'
-import type { Edge, Route } from './routes.ts'
+import type { ApiRequest, Edge, Route } from './routes.ts'
 
 const truncated = 'results truncated due to limit'
 /** Steps a range query may have: at most this many between start and end. */
@@ -22,10 +22,11 @@ export function queryRoutes(edge: Edge): Route[] {
       methods: both,
       path: '/api/v1/query',
       serverOnly: true,
-      handler: async ({ form, signal }) => {
+      handler: async (request) => {
+        const { form, signal } = request
         const limit = limitOf(form)
         const timeMs = timeOr(form, 'time', clock.nowMs())
-        const options = queryOptions(form, limit)
+        const options = queryOptions(request, limit)
         const answer = await named('query', () => backend.queries.query({ ...options, timeMs }, signal))
         return queryAnswer(answer, form.first('stats'))
       },
@@ -34,7 +35,8 @@ export function queryRoutes(edge: Edge): Route[] {
       methods: both,
       path: '/api/v1/query_range',
       serverOnly: true,
-      handler: async ({ form, signal }) => {
+      handler: async (request) => {
+        const { form, signal } = request
         const limit = limitOf(form)
         const startMs = timeOf(form, 'start')
         const endMs = timeOf(form, 'end')
@@ -46,7 +48,7 @@ export function queryRoutes(edge: Edge): Route[] {
         if (Math.floor((endMs - startMs) / stepMs) > stepsMax) {
           throw badRequest('exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)')
         }
-        const options = queryOptions(form, limit)
+        const options = queryOptions(request, limit)
         const answer = await named('query', () => backend.queries.queryRange({ ...options, startMs, endMs, stepMs }, signal))
         return queryAnswer(answer, form.first('stats'))
       },
@@ -142,7 +144,7 @@ function stepOf(form: Form): number {
   }
 }
 
-function queryOptions(form: Form, limit: number): QueryOptions {
+function queryOptions({ form, remoteAddress, method, path }: ApiRequest, limit: number): QueryOptions {
   const timeoutMs = durationOr(form, 'timeout')
   const lookback = form.first('lookback_delta')
   let lookbackMs: number | null = null
@@ -156,7 +158,14 @@ function queryOptions(form: Form, limit: number): QueryOptions {
     if (lookbackMs <= 0) lookbackMs = null
   }
   const stats = form.first('stats')
-  return { query: form.first('query'), timeoutMs, limit, lookbackMs, stats: stats === '' ? 'none' : stats === 'all' ? 'all' : 'basic' }
+  return {
+    query: form.first('query'),
+    timeoutMs,
+    limit,
+    lookbackMs,
+    stats: stats === '' ? 'none' : stats === 'all' ? 'all' : 'basic',
+    origin: { clientIp: remoteAddress, method, path },
+  }
 }
 
 function queryAnswer(answer: QueryAnswer, stats: string): Answer {

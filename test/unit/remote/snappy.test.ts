@@ -1,11 +1,13 @@
-// @ts-expect-error no types
-import untyped from 'snappyjs'
+import { createRequire } from 'node:module'
 import { describe, expect, it } from 'vitest'
 import { decodeSnappy, encodeSnappy, snappyLength, unsnappy } from '../../../protocols/remote/snappy.ts'
 import { seededRng } from '../../../src/base/rng.ts'
 import { utf8Bytes } from '../../../src/base/bytes.ts'
 
-const snappyjs = untyped as { compress(bytes: Uint8Array): Uint8Array; uncompress(bytes: Uint8Array): Uint8Array }
+const snappyjs = createRequire(import.meta.url)('snappyjs') as {
+  compress(bytes: Uint8Array): Uint8Array
+  uncompress(bytes: Uint8Array): Uint8Array
+}
 const rng = seededRng(11)
 
 /** From noise to much repetition, with the lengths where forms change. */
