@@ -18,6 +18,7 @@ type SystemError = Error & {
   syscall?: string
   errors?: unknown[]
   reason?: string
+  data?: string
 }
 
 const connectReasons: Readonly<Record<string, string>> = {
@@ -73,6 +74,9 @@ export function failureReason(thrown: unknown): string {
   if (code === 'EPIPE') return 'write: broken pipe'
   if (code === 'UND_ERR_SOCKET') return 'EOF'
   if (code === 'UND_ERR_HEADERS_OVERFLOW') return 'net/http: server response headers exceeded the limit'
-  if (code.startsWith('HPE_')) return `net/http: HTTP/1.x transport connection broken: malformed HTTP response (${error.message})`
+  if (error.name === 'HTTPParserError') {
+    const line = JSON.stringify((error.data ?? '').split('\r\n')[0]!.slice(0, 100))
+    return `net/http: HTTP/1.x transport connection broken: malformed HTTP response ${line}`
+  }
   return error.message
 }

@@ -29,6 +29,7 @@ export type NodeHttpOptions = Readonly<{
 
 /** As in Prometheus: longer than any sane scrape interval. */
 const idleConnectionMs = 300_000
+const originsMax = 50_000
 
 export function nodeHttp(options: NodeHttpOptions): Http {
   const files = new CredentialFiles()
@@ -44,7 +45,7 @@ class NodeHttpClient implements HttpClient {
   readonly #tokens: TokenSource | null
   readonly #tokenClient: HttpClient | null
   /** By the way they take: '' direct, a Unix socket's path, a proxy's URL. */
-  readonly #agents = new Map<string, Agent>()
+  readonly #ways = new Map<string, Way>()
   #tlsVersion = 0
   #closed = false
 
@@ -69,8 +70,8 @@ class NodeHttpClient implements HttpClient {
 
   async close(): Promise<void> {
     this.#closed = true
-    const agents = Array.from(this.#agents.values(), (agent) => agent.close())
-    this.#agents.clear()
+    const agents = Array.from(this.#ways.values(), ({ agent }) => agent.close())
+    this.#ways.clear()
     await Promise.all([...agents, this.#tokenClient?.close()])
   }
 
@@ -84,7 +85,7 @@ class NodeHttpClient implements HttpClient {
       const proxy = request.unixSocket === undefined ? (this.#proxy?.(url) ?? null) : null
       const options: Dispatcher.DispatchOptions = { origin: url.origin, path: url.pathname + url.search, method, headers: headers.list }
       if (body !== undefined) options.body = body
-      let agent: Agent
+      let way: Way
       if (proxy !== null && url.protocol === 'http:' && proxy.protocol.startsWith('http')) {
         // Plain HTTP through a proxy: the whole URL is asked of the proxy itself.
         options.origin = proxy.origin
@@ -92,9 +93,9 @@ class NodeHttpClient implements HttpClient {
         if (!headers.host) headers.list.push('host', url.host)
         const authorization = proxyAuthorization(proxy)
         if (authorization !== null) headers.list.push('proxy-authorization', authorization)
-        agent = this.#agent('', null, undefined)
-      } else agent = this.#agent(request.unixSocket ?? proxy?.href ?? '', proxy, request.unixSocket)
-      return await this.#send(agent, options, bodyBytesMax(request), deadline)
+        way = this.#way('', null, undefined)
+      } else way = this.#way(request.unixSocket ?? proxy?.href ?? '', proxy, request.unixSocket)
+      return await this.#send(way, options, bodyBytesMax(request), deadline)
     } catch (thrown) {
       const cause = thrown instanceof ExchangeError ? thrown.cause : thrown
       // Time or size ran out in the middle of the body: Go reports these without the URL.
@@ -103,14 +104,18 @@ class NodeHttpClient implements HttpClient {
     }
   }
 
-  async #send(agent: Agent, options: Dispatcher.DispatchOptions, bytesMax: number, deadline: Deadline): Promise<RawAnswer> {
-    try {
-      return await exchange(agent, options, bytesMax, deadline)
-    } catch (thrown) {
-      // The server may have closed an idle connection just as we used it: once more, on another one.
-      const stale = thrown instanceof ExchangeError && !thrown.started && options.method === 'GET' && isReset(thrown.cause)
-      if (!stale || deadline.over !== null) throw thrown
-      return exchange(agent, options, bytesMax, deadline)
+  /** Once more where the server had closed an idle connection just as we used it; each attempt uses up one of those, a new connection ends them. */
+  async #send({ agent, opened }: Way, options: Dispatcher.DispatchOptions, bytesMax: number, deadline: Deadline): Promise<RawAnswer> {
+    const origin = options.origin as string
+    for (;;) {
+      const before = opened.get(origin)
+      try {
+        return await exchange(agent, options, bytesMax, deadline)
+      } catch (thrown) {
+        const idle = before !== undefined && opened.get(origin) === before
+        const stale = idle && thrown instanceof ExchangeError && !thrown.started && options.method === 'GET' && isReset(thrown.cause)
+        if (!stale || deadline.over !== null) throw thrown
+      }
     }
   }
 
@@ -120,26 +125,33 @@ class NodeHttpClient implements HttpClient {
     return { ...answer, body: await decompress(answer.body, bodyBytesMax(request)), wireBytes }
   }
 
-  #agent(way: string, proxy: URL | null, unixSocket: string | undefined): Agent {
+  #way(name: string, proxy: URL | null, unixSocket: string | undefined): Way {
     if (this.#closed) throw new PromhiveError('UNAVAILABLE', 'http: client closed')
     const tls = this.#tls.current()
     if (tls.version !== this.#tlsVersion) {
       // Certificates changed: what is under way ends on its old connections.
-      for (const agent of this.#agents.values()) void agent.close()
-      this.#agents.clear()
+      for (const { agent } of this.#ways.values()) void agent.close()
+      this.#ways.clear()
       this.#tlsVersion = tls.version
     }
-    let agent = this.#agents.get(way)
-    if (agent === undefined) {
+    let way = this.#ways.get(name)
+    if (way === undefined) {
       const http2 = this.#options.enableHttp2
-      agent = new Agent({
-        connect: connector({
-          tls: tls.options,
-          http2,
-          proxyHeaders: this.#options.proxyConnectHeader ?? {},
-          ...(proxy === null ? {} : { proxy }),
-          ...(unixSocket === undefined ? {} : { unixSocket }),
-        }),
+      const opened = new Map<string, number>()
+      const connect = connector({
+        tls: tls.options,
+        http2,
+        proxyHeaders: this.#options.proxyConnectHeader ?? {},
+        ...(proxy === null ? {} : { proxy }),
+        ...(unixSocket === undefined ? {} : { unixSocket }),
+      })
+      const agent = new Agent({
+        connect(target, done) {
+          const origin = `${target.protocol}//${target.host}`
+          if (opened.size >= originsMax) opened.clear() // costs a retry at most
+          opened.set(origin, (opened.get(origin) ?? 0) + 1)
+          connect(target, done)
+        },
         allowH2: http2,
         keepAliveTimeout: idleConnectionMs,
         keepAliveMaxTimeout: idleConnectionMs,
@@ -147,11 +159,14 @@ class NodeHttpClient implements HttpClient {
         headersTimeout: 0,
         bodyTimeout: 0,
       })
-      this.#agents.set(way, agent)
+      this.#ways.set(name, (way = { agent, opened }))
     }
-    return agent
+    return way
   }
 }
+
+/** A pool of connections per origin, and how many were opened to each so far. */
+type Way = Readonly<{ agent: Agent; opened: Map<string, number> }>
 
 function bodyBytesMax(request: HttpRequest): number {
   return request.bodyBytesMax > 0 ? Math.min(request.bodyBytesMax, limits.scrapeBodyBytesMax) : limits.scrapeBodyBytesMax
