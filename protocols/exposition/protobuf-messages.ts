@@ -8,6 +8,8 @@ import type { Span } from '../../src/model/histogram.ts'
 import { sortedLabels, type Exemplar } from './entries.ts'
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+/** For exemplars: a broken one is no reason to fail a scrape. */
+const lenientUtf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 const latin1 = new TextDecoder('latin1')
 
 export type MetricMessage = {
@@ -105,7 +107,7 @@ export function readMetricMessage(body: Uint8Array, start: number, end: number):
         metric.histogram = readHistogram(reader, messageEnd(reader, end), metric)
         break
       default:
-        skip(reader, tag, end)
+        skip(reader, tag, end, 7)
     }
   }
   // the raw bytes of the pairs: equal label sets in another order would be another key, which is harmless
@@ -121,7 +123,7 @@ function readValue(reader: Reader, end: number, metric: MetricMessage): number {
     if (tag === 9) value = reader.double()
     else if (tag === 18) metric.exemplar = readExemplarMessage(reader, messageEnd(reader, end))
     else if (tag === 26) metric.startTimeMs = readTimestamp(reader, messageEnd(reader, end))
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 3)
   }
   return value
 }
@@ -140,11 +142,11 @@ function readSummary(reader: Reader, end: number, metric: MetricMessage): Summar
         const field = reader.uint32()
         if (field === 9) quantile = reader.double()
         else if (field === 17) value = reader.double()
-        else skip(reader, field, quantileEnd)
+        else skip(reader, field, quantileEnd, 2)
       }
       summary.quantiles.push(quantile, value)
     } else if (tag === 34) metric.startTimeMs = readTimestamp(reader, messageEnd(reader, end))
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 4)
   }
   return summary
 }
@@ -207,7 +209,7 @@ function readHistogram(reader: Reader, end: number, metric: MetricMessage): Hist
         out.exemplars.push(readExemplarMessage(reader, messageEnd(reader, end)))
         break
       default:
-        skip(reader, tag, end)
+        skip(reader, tag, end, 16)
     }
   }
   return out
@@ -224,7 +226,7 @@ function readBucket(reader: Reader, end: number): BucketMessage {
     else if (tag === 17) upperBound = reader.double()
     else if (tag === 26) exemplar = readExemplarMessage(reader, messageEnd(reader, end))
     else if (tag === 33) countFloat = reader.double()
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 4)
   }
   return { count: countFloat === 0 ? count : countFloat, upperBound, exemplar }
 }
@@ -236,7 +238,7 @@ function readSpan(reader: Reader, end: number): Span {
     const tag = reader.uint32()
     if (tag === 8) offset = reader.sint32()
     else if (tag === 16) length = reader.uint32()
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 2)
   }
   return { offset, length }
 }
@@ -272,9 +274,9 @@ function readExemplarMessage(reader: Reader, end: number): Exemplar {
       reader.pos = labelEnd
     } else if (tag === 17) value = reader.double()
     else if (tag === 26) timeMs = readTimestamp(reader, messageEnd(reader, end))
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 3)
   }
-  return { labels: sortedLabels(readLabelPairs(reader.buf, ranges)), value, timeMs }
+  return { labels: sortedLabels(readLabelPairs(reader.buf, ranges, lenientUtf8)), value, timeMs }
 }
 
 /** google.protobuf.Timestamp in ms, the rest cut off. */
@@ -285,12 +287,13 @@ function readTimestamp(reader: Reader, end: number): number {
     const tag = reader.uint32()
     if (tag === 8) seconds = toNumber(reader.int64())
     else if (tag === 16) nanos = reader.int32()
-    else skip(reader, tag, end)
+    else skip(reader, tag, end, 2)
   }
   return seconds * 1000 + Math.trunc(nanos / 1e6)
 }
 
-function readLabelPairs(body: Uint8Array, ranges: readonly number[]): string[] {
+/** @param decode how bytes become text. */
+function readLabelPairs(body: Uint8Array, ranges: readonly number[], decode = strictUtf8): string[] {
   const reader = protobuf.Reader.create(body)
   const pairs: string[] = []
   for (let i = 0; i < ranges.length; i += 2) {
@@ -301,9 +304,9 @@ function readLabelPairs(body: Uint8Array, ranges: readonly number[]): string[] {
     try {
       while (reader.pos < end) {
         const tag = reader.uint32()
-        if (tag === 10) name = text(reader, end)
-        else if (tag === 18) value = text(reader, end)
-        else skip(reader, tag, end)
+        if (tag === 10) name = text(reader, end, decode)
+        else if (tag === 18) value = text(reader, end, decode)
+        else skip(reader, tag, end, 2)
       }
     } catch (thrown) {
       throw broken(thrown, ranges[i]!, reader.pos)
@@ -346,22 +349,24 @@ export function messageEnd(reader: Reader, end: number): number {
   return reader.pos + length
 }
 
-export function text(reader: Reader, end: number): string {
+export function text(reader: Reader, end: number, decode = strictUtf8): string {
   const start = reader.pos
   const textEnd = messageEnd(reader, end)
   const from = reader.pos
   reader.pos = textEnd
   try {
-    return strictUtf8.decode(reader.buf.subarray(from, textEnd))
+    return decode.decode(reader.buf.subarray(from, textEnd))
   } catch {
     reader.pos = start
     throw new RangeError('text is not valid UTF-8')
   }
 }
 
-export function skip(reader: Reader, tag: number, end: number): void {
+/** Skips a field that is not known. One of the known numbers, 1 … `known`, is here only where its wire type is wrong. */
+export function skip(reader: Reader, tag: number, end: number, known: number): void {
+  if (tag >>> 3 <= known) throw new RangeError(tag >>> 3 === 0 ? `invalid tag ${tag}` : `wrong wire type ${tag & 7} for field ${tag >>> 3}`)
   const wire = tag & 7
-  if (tag >>> 3 === 0 || wire === 3 || wire === 4 || wire > 5) throw new RangeError(`invalid tag ${tag}`)
+  if (wire === 3 || wire === 4 || wire > 5) throw new RangeError(`invalid tag ${tag}`)
   if (wire === 2) reader.pos = messageEnd(reader, end)
   else reader.skipType(wire)
   if (reader.pos > end) throw new RangeError('field reaches over the end of its message')

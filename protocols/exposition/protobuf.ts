@@ -104,7 +104,7 @@ class Family {
           this.unit = text(reader, end)
           break
         default:
-          skip(reader, tag, end)
+          skip(reader, tag, end, 5)
       }
     }
     if (reader.pos !== end) throw new RangeError('field reaches over the end of its message')

@@ -49,6 +49,15 @@ it('scrape parse', () => {
     `layout: ${(target.bytes / page.samples).toFixed(0)} bytes/series, body ${(bodies[0]!.length / page.samples).toFixed(0)} bytes/series`,
   )
   bench('first scrape', page.lines, Math.ceil(rounds / 5), () => ingest(make(), bodies[0]!))
+  const timed = bodies.map((body, round) =>
+    new TextEncoder().encode(new TextDecoder().decode(body).replace(/^([^#].*)$/gm, `$1 ${1_700_000_000_000 + round}`)),
+  )
+  const own = make()
+  bench('with times of their own', page.lines, rounds, (i) => {
+    batch.begin(0)
+    own.ingest(timed[i % 8]!, 'text', batch, 2e12, counts)
+  })
+  expect(counts).toMatchObject({ scraped: page.samples, added: 0 })
   // one line in a hundred is another one each time
   const other = bodies.map((body, round) => {
     let line = 0
