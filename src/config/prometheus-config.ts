@@ -165,7 +165,7 @@ export function parseConfig(source: string, path: string, options: LoadOptions):
     scrape_configs: own.map(({ value: job }) => job),
     storage: storage.value,
   }
-  const config: PrometheusConfig = Object.freeze({
+  const config: PrometheusConfig = freezeDeep({
     file: path,
     global: Object.freeze({
       scrapeIntervalMs: global.value.scrape_interval,
@@ -194,6 +194,13 @@ export function parseConfig(source: string, path: string, options: LoadOptions):
   })
   return { config, problems: [] }
 }
+/** Freezes a value and all it holds. */
+function freezeDeep<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value
+  for (const inner of Object.values(value)) freezeDeep(inner)
+  return Object.freeze(value)
+}
+
 export type PrometheusValue = ValueOf<typeof prometheusConfig>
 
 /** Reads the files of scrape_config_files. Paths in them are relative to them. */

@@ -4,6 +4,7 @@ import { quote } from '../model/labels.ts'
 import { regexProblem } from '../model/regex.ts'
 import { parseFlags, printFlag, printFlagHelp } from './flag-parser.ts'
 import type { FlagSpec, FlagValues } from './flag-parser.ts'
+import type { ConfigFeatures } from './global-config.ts'
 
 const writeMessages = ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request']
 const compressions = ['snappy', 'zstd']
@@ -423,6 +424,14 @@ export const featureNames = [
 ] as const
 export type FeatureName = (typeof featureNames)[number]
 const noopFeatures: ReadonlySet<string> = new Set(['native-histograms', 'ooo-native-histograms', 'promql-duration-expr'])
+
+/** What features change in the defaults of the configuration. */
+export function configFeatures(features: ReadonlySet<FeatureName>): ConfigFeatures {
+  return {
+    protoFirst: features.has('created-timestamp-zero-ingestion') || features.has('st-storage'),
+    extraScrapeMetrics: features.has('extra-scrape-metrics'),
+  }
+}
 
 export type ParsedServeFlags =
   | Readonly<{

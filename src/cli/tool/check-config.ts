@@ -7,7 +7,7 @@ import type { DiscoveryConfig } from '../../discovery/options.ts'
 import { messageOf } from '../../base/errors.ts'
 import { printDuration } from '../../model/duration.ts'
 import type { HttpClientOptions } from '../../model/http-options.ts'
-import { quote } from '../../model/labels.ts'
+import { labelPairs, labelsFrom, labelValue, quote } from '../../model/labels.ts'
 import type { TargetGroup } from '../../model/target-group.ts'
 import type { PromqlFeatures } from '../../promql/ast.ts'
 import { compileRelabel } from '../../relabel/relabel.ts'
@@ -93,9 +93,10 @@ function checkOne(file: string, options: CheckConfigOptions, io: CheckIo): Check
       problems.push(...targetFileProblems(section, `scrape job ${quote(job.jobName)}`, (group) => jobProblems(job, group), io))
     }
   }
-  for (const { discovery } of config.alertmanagers) {
-    for (const section of discovery) problems.push(...targetFileProblems(section, 'alertmanager config', () => [], io))
-  }
+  config.alertmanagers.forEach(({ discovery }, i) => {
+    const check = (group: TargetGroup): string[] => alertmanagerProblems(config.alerting.alertmanagers[i]!, group)
+    for (const section of discovery) problems.push(...targetFileProblems(section, 'alertmanager config', check, io))
+  })
   return { config, ruleFiles, problems: [...problems, ...staticProblems(config)] }
 }
 
@@ -107,6 +108,26 @@ function* staticProblems(config: PrometheusConfig): Generator<string> {
       for (const group of section.groups) for (const why of jobProblems(options, group)) yield `job ${quote(options.jobName)}: ${why}`
     }
   }
+  for (const [i, { discovery }] of config.alertmanagers.entries()) {
+    for (const section of discovery) {
+      if (section.kind !== 'static') continue
+      for (const group of section.groups) yield* alertmanagerProblems(config.alerting.alertmanagers[i]!, group)
+    }
+  }
+}
+
+/** Addresses that are URLs after relabelling. */
+function alertmanagerProblems(options: PrometheusConfig['alerting']['alertmanagers'][number], group: TargetGroup): string[] {
+  const relabeling = compileRelabel(options.relabelConfigs)
+  return group.targets.flatMap((own) => {
+    const fixed: [string, string][] = [
+      ['__scheme__', options.scheme],
+      ['__alerts_path__', `${options.pathPrefix}/api/v2/alerts`],
+    ]
+    const relabeled = relabeling.apply(labelsFrom([...fixed, ...labelPairs(group.labels), ...labelPairs(own)]))
+    const address = relabeled === null ? '' : labelValue(relabeled, '__address__')
+    return address.includes('/') ? [`${quote(address)} is not a valid hostname`] : []
+  })
 }
 
 type JobOptions = PrometheusConfig['scrapeJobs'][number]['options']

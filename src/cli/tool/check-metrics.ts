@@ -1,12 +1,12 @@
 // `check metrics` (FEATURES 9.05): parses an exposition from standard input, lints it, and counts its series.
 // Source: prometheus cmd/promtool. Beyond it, OpenMetrics is checked strictly against its specification.
+import { checkOpenMetrics } from '../../../protocols/exposition/openmetrics-strict.ts'
 import { messageOf } from '../../base/errors.ts'
 import { exitCodes } from './check-io.ts'
 import type { CheckIo, ExitCode } from './check-io.ts'
 import { readFamilies } from './metric-families.ts'
 import type { MetricFamily } from './metric-families.ts'
 import { lintMetrics } from './metric-lint.ts'
-import { checkOpenMetrics } from './openmetrics-check.ts'
 
 export type CheckMetricsOptions = Readonly<{
   /** Print the series of each metric. */
@@ -28,11 +28,9 @@ export async function checkMetrics(options: CheckMetricsOptions, io: CheckIo): P
   let families: MetricFamily[]
   try {
     if (openMetrics) {
-      const problem = checkOpenMetrics(body)
-      if (problem !== null) {
-        io.printError(`error while linting: OpenMetrics, line ${problem.line}: ${problem.message}`)
-        return exitCodes.failure
-      }
+      const problems = checkOpenMetrics(body)
+      for (const { line, message } of problems) io.printError(`error while linting: OpenMetrics, line ${line}: ${message}`)
+      if (problems.length > 0) return exitCodes.failure
     } else if (body.length > 0 && body.at(-1) !== 0x0a) {
       io.printError('error while linting: text format parsing error: unexpected end of input, the last line must end with a line feed')
       return exitCodes.failure

@@ -26,10 +26,11 @@ export function readFamilies(body: Uint8Array, dialect: 'text' | 'openmetrics'):
   const positions = new Map<MetricFamily, Map<string, number>>()
   const types = new Map<string, MetricType>()
   const helps = new Map<string, string>()
-  const familyOf = (name: string): MetricFamily => {
+  const familyOf = (name: string, metadata: string): MetricFamily => {
     const known = families.get(name)
     if (known !== undefined) return known
-    const made: MetricFamily = { name, type: types.get(name) ?? 'unknown', help: helps.get(name) ?? null, metrics: [], parts: [] }
+    const type = textType(types.get(metadata) ?? 'unknown')
+    const made: MetricFamily = { name, type, help: helps.get(metadata) ?? null, metrics: [], parts: [] }
     families.set(name, made)
     positions.set(made, new Map())
     return made
@@ -42,8 +43,10 @@ export function readFamilies(body: Uint8Array, dialect: 'text' | 'openmetrics'):
       if (known !== undefined) known.help ??= entry.help
     } else if (entry.kind === 'sample') {
       const name = metricName(entry.labels)
-      const { base, suffix } = splitName(name, types)
-      const family = familyOf(base)
+      const split = splitName(name, types, dialect)
+      if (split === null) continue
+      const { base, metadata, suffix } = split
+      const family = familyOf(base, metadata)
       const compound = family.type === 'histogram' || family.type === 'summary'
       const labels = withoutLabels(
         entry.labels,
@@ -65,14 +68,33 @@ export function readFamilies(body: Uint8Array, dialect: 'text' | 'openmetrics'):
   return [...families.values()].filter(({ metrics }) => metrics.length > 0)
 }
 
-/** The family a series belongs to, and what its name adds. */
-function splitName(name: string, types: ReadonlyMap<string, MetricType>): { base: string; suffix: string } {
-  const match = /^(.+)(_bucket|_count|_sum)$/.exec(name)
-  if (match !== null) {
-    const type = types.get(match[1]!)
-    if (type === 'histogram' || (type === 'summary' && match[2] !== '_bucket')) return { base: match[1]!, suffix: match[2]! }
+/**
+ * The family a series belongs to by the name client libraries give it, the name its metadata stands under, and what its name adds to the family's.
+ * Null: OpenMetrics' creation times, which are no metrics of their own.
+ */
+function splitName(
+  name: string,
+  types: ReadonlyMap<string, MetricType>,
+  dialect: 'text' | 'openmetrics',
+): { base: string; metadata: string; suffix: string } | null {
+  const match = /^(.+)(_bucket|_count|_sum|_gcount|_gsum|_total|_info|_created)$/.exec(name)
+  const type = match === null ? undefined : types.get(match[1]!)
+  if (match === null || type === undefined) return { base: name, metadata: name, suffix: '' }
+  const [, family, suffix] = match as unknown as [string, string, string]
+  if ((type === 'histogram' && /_(bucket|count|sum)$/.test(suffix)) || (type === 'summary' && /_(count|sum)$/.test(suffix))) {
+    return { base: family, metadata: family, suffix }
   }
-  // OpenMetrics names counters without their suffix
-  if (!types.has(name) && name.endsWith('_total') && types.get(name.slice(0, -6)) === 'counter') return { base: name, suffix: '' }
-  return { base: name, suffix: '' }
+  if (dialect === 'openmetrics') {
+    if (type === 'gaugehistogram') return { base: family, metadata: family, suffix }
+    if (suffix === '_created') return null
+    // The text format's names hold the suffix, and so do the rules about them
+    if ((type === 'counter' && suffix === '_total') || (type === 'info' && suffix === '_info'))
+      return { base: name, metadata: family, suffix: '' }
+  }
+  return { base: name, metadata: name, suffix: '' }
+}
+
+/** OpenMetrics has types the text format lacks; clients expose them there as these. */
+function textType(type: MetricType): MetricType {
+  return type === 'info' || type === 'stateset' ? 'gauge' : type === 'gaugehistogram' ? 'histogram' : type
 }
