@@ -3,6 +3,7 @@ import { embeddedKv } from '../../cluster/embedded/kv.ts'
 import { seededRng } from '../../src/base/rng.ts'
 import { simulatedClock } from '../../src/ports/simulated/clock.ts'
 import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
+import { simulatedKv } from '../../cluster/simulated/kv.ts'
 import { kvConformance } from './kv.ts'
 
 kvConformance('embedded, in memory', async () => {
@@ -46,4 +47,21 @@ it('embedded: a damaged file is refused', () => {
   disk.makeDirectory('/data')
   disk.write('/data/kv', new Uint8Array(100))
   expect(() => embeddedKv(simulatedClock(), { disk, path: '/data/kv' })).toThrow(expect.objectContaining({ code: 'STORAGE_CORRUPT' }))
+})
+
+it('simulated: lost answers are changes that happened, lost requests are not', async () => {
+  const clock = simulatedClock()
+  const inner = embeddedKv(clock, null)
+  const lostReply = simulatedKv(inner, clock, seededRng(1), { lostReply: 1, lostRequest: 0, delayMs: [0, 0] })
+  await expect(lostReply.put('a', Uint8Array.of(1), 0)).rejects.toThrow('reply lost')
+  expect((await inner.get('a'))!.value).toEqual(Uint8Array.of(1))
+  const lostRequest = simulatedKv(inner, clock, seededRng(1), { lostReply: 0, lostRequest: 1, delayMs: [0, 0] })
+  await expect(lostRequest.put('b', Uint8Array.of(1), 0)).rejects.toThrow('request lost')
+  expect(await inner.get('b')).toBeNull()
+})
+
+kvConformance('simulated, without faults', async () => {
+  const clock = simulatedClock(1_000_000)
+  const kv = simulatedKv(embeddedKv(clock, null), clock, seededRng(1), { lostReply: 0, lostRequest: 0, delayMs: [0, 0] })
+  return { kv, pass: (ms) => clock.advance(ms), reopen: null }
 })

@@ -14,6 +14,8 @@ export interface LogDestination {
   write(lines: string): void
 }
 
+/** Of every root logger; a program has one. */
+const flushes: (() => void)[] = []
 const pendingCharsMax = 32 << 10
 
 /** @param destination default: standard error, written synchronously, a full pipe waited for. */
@@ -25,7 +27,8 @@ export function nodeLogger(options: Readonly<{ level: LogLevel; format: LogForma
     pending = ''
     if (lines !== '') destination.write(lines)
   }
-  process.on('exit', flush)
+  if (flushes.length === 0) process.on('exit', () => flushes.forEach((each) => each()))
+  flushes.push(flush)
   const write = (line: string, level: LogLevel): void => {
     if (pending === '') setImmediate(flush)
     pending += line
