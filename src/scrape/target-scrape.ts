@@ -154,7 +154,7 @@ export class TargetScrape {
     let bodyBytes = 0
     if (error === '') {
       try {
-        answer = await this.#fetch(signal)
+        answer = await this.#request(signal)
         bodyBytes = answer.body.length
       } catch (thrown) {
         if (signal?.aborted === true || this.#released)
@@ -202,7 +202,7 @@ export class TargetScrape {
     this.#reports = []
   }
 
-  async #fetch(signal: AbortSignal | undefined): Promise<HttpAnswer> {
+  async #request(signal: AbortSignal | undefined): Promise<HttpAnswer> {
     const { client, options } = this.#job
     const answer = await client.request({
       method: 'GET',
