@@ -3,6 +3,7 @@ import type { SampleColumns } from '../../model/samples.ts'
 import { chunkEncoding } from './decode.ts'
 import { isFloatChunk, OpenHistogramChunk } from './open-histogram.ts'
 import { encodeXor } from './xor.ts'
+import { encodeXor2 } from './xor2.ts'
 
 /** A chunk with its data: what block writers take and block readers give. Times are those of its first and last sample. */
 export type ChunkData = Readonly<{ encoding: number; minTime: number; maxTime: number; bytes: Uint8Array }>
@@ -22,16 +23,19 @@ export function encodeChunks(columns: SampleColumns, from = 0, to = columns.leng
     if (kind === 'float') {
       for (let at = i; at < end; at += samplesPerChunk) {
         const last = Math.min(end, at + samplesPerChunk)
-        const bytes = encodeXor(times, bits, at, last)
-        out.push({ encoding: chunkEncoding.xor, minTime: times[at]!, maxTime: times[last - 1]!, bytes })
+        const withStarts = hasStarts(columns, at, last)
+        const bytes = withStarts ? encodeXor2(times, bits, columns.startTimes, at, last) : encodeXor(times, bits, at, last)
+        const encoding = withStarts ? chunkEncoding.xor2 : chunkEncoding.xor
+        out.push({ encoding, minTime: times[at]!, maxTime: times[last - 1]!, bytes })
       }
     } else {
-      let open = OpenHistogramChunk.start(times[i]!, histograms![i]!, null)
+      const withStarts = hasStarts(columns, i, end)
+      const startAt = (at: number): number => columns.startTimes?.[at] ?? 0
+      const begin = (at: number): OpenHistogramChunk =>
+        OpenHistogramChunk.start(times[at]!, histograms![at]!, null, withStarts ? startAt(at) : null)
+      let open = begin(i)
       for (let at = i + 1; at < end; at++) {
-        const next =
-          open.count < samplesPerChunk
-            ? open.append(times[at]!, histograms![at]!)
-            : OpenHistogramChunk.start(times[at]!, histograms![at]!, null)
+        const next = open.count < samplesPerChunk ? open.append(times[at]!, histograms![at]!, startAt(at)) : begin(at)
         if (next !== open) out.push(chunkOf(open))
         open = next
       }
@@ -44,6 +48,13 @@ export function encodeChunks(columns: SampleColumns, from = 0, to = columns.leng
 
 function chunkOf(open: OpenHistogramChunk): ChunkData {
   return { encoding: open.encoding, minTime: open.minTime, maxTime: open.maxTime, bytes: open.bytes() }
+}
+
+/** Start times are kept where there are any: such samples need the encodings that Prometheus 3 introduced. */
+function hasStarts({ startTimes }: SampleColumns, from: number, to: number): boolean {
+  if (startTimes === null) return false
+  for (let i = from; i < to; i++) if (startTimes[i] !== 0) return true
+  return false
 }
 
 function kindAt(columns: SampleColumns, i: number): 'float' | 'histogram' | 'floatHistogram' {

@@ -11,6 +11,7 @@ import { isStale } from '../../model/staleness.ts'
 import { decodeFloatHistogram, FloatHistogramSamples } from './float-histogram.ts'
 import { bucketIndices, emptyLayout, layoutOf, spansOf, type HistogramLayout } from './histogram-layout.ts'
 import { decodeHistogram, histogramHeader, HistogramSamples, resetHeader, type ResetHeader } from './histogram.ts'
+import { StartTimesWriter } from './start-times.ts'
 
 /** Integer chunks hold counts up to 2^53 exactly; anything larger is kept as floats, which is what PromQL makes of it anyway. */
 export function isFloatChunk(histogram: Histogram): boolean {
@@ -31,16 +32,22 @@ export class OpenHistogramChunk {
   #last: Histogram | null = null
   #lastStale = false
   #samples: HistogramSamples | FloatHistogramSamples
+  /** Null: the chunk has no start times. */
+  #starts: StartTimesWriter | null
 
-  private constructor(isFloat: boolean) {
+  private constructor(isFloat: boolean, withStarts: boolean) {
     this.isFloat = isFloat
     this.#samples = isFloat ? new FloatHistogramSamples() : new HistogramSamples()
+    this.#starts = withStarts ? new StartTimesWriter() : null
   }
 
-  /** A chunk with one sample. `before` is the chunk the series had until now, for the reset header; null where there is none or it held floats. */
-  static start(time: number, histogram: Histogram, before: OpenHistogramChunk | null): OpenHistogramChunk {
-    const chunk = new OpenHistogramChunk(isFloatChunk(histogram))
-    chunk.#add(time, histogram)
+  /**
+   * A chunk with one sample. `before` is the chunk the series had until now, for the reset header; null where there is none or it held floats.
+   * @param startTime null: a chunk without start times; else ms, 0 = unknown.
+   */
+  static start(time: number, histogram: Histogram, before: OpenHistogramChunk | null, startTime: number | null = null): OpenHistogramChunk {
+    const chunk = new OpenHistogramChunk(isFloatChunk(histogram), startTime !== null)
+    chunk.#add(time, histogram, startTime ?? 0)
     if (histogram.counterReset === counterReset.gauge) chunk.#header = resetHeader.gauge
     else if (histogram.counterReset === counterReset.reset) chunk.#header = resetHeader.reset
     else if (before !== null && before.isFloat === chunk.isFloat) {
@@ -50,15 +57,16 @@ export class OpenHistogramChunk {
     return chunk
   }
 
-  /** Opens a chunk of encoding 2 or 3 again, to append to it. Throws PromhiveError DECODE. */
-  static resume(isFloat: boolean, bytes: Uint8Array): OpenHistogramChunk {
-    const chunk = new OpenHistogramChunk(isFloat)
+  /** Opens a chunk again, to append to it. Throws PromhiveError DECODE. */
+  static resume(isFloat: boolean, bytes: Uint8Array, withStarts = false): OpenHistogramChunk {
+    const chunk = new OpenHistogramChunk(isFloat, withStarts)
     chunk.#rewrite(bytes, null)
     return chunk
   }
 
-  /** Chunk encoding: 2 or 3. */
-  get encoding(): 2 | 3 {
+  /** Chunk encoding. */
+  get encoding(): 2 | 3 | 5 | 6 {
+    if (this.#starts !== null) return this.isFloat ? 6 : 5
     return this.isFloat ? 3 : 2
   }
 
@@ -71,7 +79,11 @@ export class OpenHistogramChunk {
     const out = this.#samples.writer.written()
     out[0] = this.count >>> 8
     out[1] = this.count & 0xff
-    out[2] = this.#header
+    if (this.#starts === null) out[2] = this.#header
+    else {
+      out[0] |= this.#header
+      out[2] = this.#starts.header
+    }
     return out
   }
 
@@ -79,20 +91,20 @@ export class OpenHistogramChunk {
    * Appends, recoding where needed. `time` must be later than the last. The caller starts a new chunk where it changes between floats and integers.
    * @returns this chunk, or the new one that holds the sample: this one is then complete.
    */
-  append(time: number, histogram: Histogram): OpenHistogramChunk {
+  append(time: number, histogram: Histogram, startTime = 0): OpenHistogramChunk {
     assert(this.isFloat === isFloatChunk(histogram), 'histogram of the other kind appended to a chunk')
-    assert(this.count < 0xffff, 'histogram chunk is full')
+    assert(this.count < (this.#starts === null ? 0xffff : 0x3fff), 'histogram chunk is full')
     const gauge = histogram.counterReset === counterReset.gauge
     const { fit, header } = gauge ? this.#compareGauge(histogram) : this.#compare(histogram)
     if (fit === null || header === resetHeader.reset) {
-      const next = new OpenHistogramChunk(this.isFloat)
-      next.#add(time, histogram)
+      const next = new OpenHistogramChunk(this.isFloat, this.#starts !== null)
+      next.#add(time, histogram, startTime)
       if (gauge) next.#header = resetHeader.gauge
       else if (!this.isFloat || header === resetHeader.reset) next.#header = header
       return next
     }
     if (fit === 'stale') {
-      this.#add(time, histogram)
+      this.#add(time, histogram, startTime)
       return this
     }
     const { positive, negative } = fit
@@ -110,17 +122,18 @@ export class OpenHistogramChunk {
       sample = widen(histogram, spans.positiveSpans, spans.negativeSpans)
     }
     if (positive.chunkLacks || negative.chunkLacks) this.#rewrite(this.bytes(), sample)
-    this.#add(time, sample)
+    this.#add(time, sample, startTime)
     return this
   }
 
-  #add(time: number, histogram: Histogram): void {
+  #add(time: number, histogram: Histogram, startTime: number): void {
     const stale = isStale(histogram.sum)
     if (this.count === 0) {
       this.#layout = stale ? emptyLayout : layoutOf(histogram)
       this.minTime = time
       this.#samples.first(time, histogram, stale)
     } else this.#samples.next(time, histogram, stale)
+    this.#starts?.put(this.#samples.writer, this.count, time, this.maxTime, startTime)
     this.count++
     this.maxTime = time
     this.#last = histogram
@@ -130,15 +143,18 @@ export class OpenHistogramChunk {
   /** Fills this chunk from `bytes`, every sample widened to the spans of `wider` where it is given. */
   #rewrite(bytes: Uint8Array, wider: Histogram | null): void {
     const columns = new SampleColumns()
-    if (this.isFloat) decodeFloatHistogram(bytes, -Infinity, Infinity, columns)
-    else decodeHistogram(bytes, -Infinity, Infinity, columns)
+    const withStarts = this.#starts !== null
+    if (this.isFloat) decodeFloatHistogram(bytes, -Infinity, Infinity, columns, withStarts)
+    else decodeHistogram(bytes, -Infinity, Infinity, columns, withStarts)
+    if (withStarts) this.#starts = new StartTimesWriter()
     this.#samples = this.isFloat ? new FloatHistogramSamples() : new HistogramSamples()
     this.count = 0
     for (let i = 0; i < columns.length; i++) {
       const histogram = columns.histograms![i]!
-      this.#add(columns.times[i]!, wider === null ? histogram : widen(histogram, wider.positiveSpans, wider.negativeSpans))
+      const sample = wider === null ? histogram : widen(histogram, wider.positiveSpans, wider.negativeSpans)
+      this.#add(columns.times[i]!, sample, columns.startTimes?.[i] ?? 0)
     }
-    this.#header = histogramHeader(bytes, false).reset
+    this.#header = histogramHeader(bytes, withStarts).reset
   }
 
   #sameShape(histogram: Histogram): boolean {

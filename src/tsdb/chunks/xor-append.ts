@@ -94,11 +94,11 @@ export function appendXor(states: XorStates, i: number, bytes: Uint8Array, base:
       const windowTrailing = window & 0xff
       if (window !== noWindow && leading >= windowLeading && trailing >= windowTrailing) {
         at = putBits(bytes, at, 2, 2)
-        at = putShifted(bytes, at, changeHigh, changeLow, windowTrailing, 64 - windowLeading - windowTrailing)
+        at = putWindow(bytes, at, changeHigh, changeLow, windowTrailing, 64 - windowLeading - windowTrailing)
       } else {
         const size = 64 - leading - trailing
         at = putBits(bytes, at, 0x1800 | (leading << 6) | (size & 63), 13)
-        at = putShifted(bytes, at, changeHigh, changeLow, trailing, size)
+        at = putWindow(bytes, at, changeHigh, changeLow, trailing, size)
         states.windows[i] = (leading << 8) | trailing
       }
     }
@@ -114,7 +114,7 @@ export function appendXor(states: XorStates, i: number, bytes: Uint8Array, base:
 }
 
 /** `size` bits of (high, low) >> trailing. */
-function putShifted(bytes: Uint8Array, at: number, high: number, low: number, trailing: number, size: number): number {
+export function putWindow(bytes: Uint8Array, at: number, high: number, low: number, trailing: number, size: number): number {
   if (trailing === 0) return putBits64(bytes, at, high, low, size)
   if (trailing >= 32) return putBits(bytes, at, high >>> (trailing - 32), size)
   return putBits64(bytes, at, high >>> trailing, (low >>> trailing) | (high << (32 - trailing)), size)

@@ -1,7 +1,7 @@
 // XOR-compressed floats outside XOR chunks: the sum of histograms, and every number of float histograms. Same bits as in XOR chunks.
 import { staleHigh, staleLow } from '../../model/staleness.ts'
 import type { BitReader, BitWriter } from './bits.ts'
-import { trailingZeros } from './xor-append.ts'
+import { putWindow, trailingZeros } from './xor-append.ts'
 import { PromhiveError } from '../../base/errors.ts'
 
 const noWindow = 0xff
@@ -48,11 +48,8 @@ export class XorValues {
       this.#leading[i] = leading
       this.#trailing[i] = trailing
     }
-    const shift = this.#trailing[i]!
-    const size = 64 - this.#leading[i]! - shift
-    if (shift === 0) writer.put64(high, low, size)
-    else if (shift >= 32) writer.put(high >>> (shift - 32), size)
-    else writer.put64(high >>> shift, (low >>> shift) | (high << (32 - shift)), size)
+    writer.reserve(12)
+    writer.position = putWindow(writer.bytes, writer.position, high, low, this.#trailing[i]!, 64 - this.#leading[i]! - this.#trailing[i]!)
   }
   read(reader: BitReader, i: number): void {
     if (reader.bit() === 0) return

@@ -297,6 +297,37 @@ describe('columns in chunks', () => {
   })
 })
 
+describe('start times', () => {
+  it('survive being put in chunks again', () => {
+    const runs = fc.oneof(
+      fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 150 }),
+      histogramRunArbitrary(false),
+      histogramRunArbitrary(true),
+    )
+    fc.assert(
+      fc.property(runs, fc.array(fc.constantFrom(0, 5, 77_000), { minLength: 150, maxLength: 150 }), (run, starts) => {
+        const columns = new SampleColumns()
+        run.forEach((value, i) => {
+          const time = 1_000_000 + i * 15_000
+          if (typeof value === 'number') columns.push(time, value, null, starts[i])
+          else columns.push(time, value.sum, value, starts[i])
+        })
+        const into = new SampleColumns()
+        for (const chunk of encodeChunks(columns)) {
+          const known = columns.startTimes !== null
+          if (!known) expect(chunk.encoding).toBeLessThan(4)
+          decodeChunk(chunk.encoding, chunk.bytes, -Infinity, Infinity, into)
+        }
+        expect(run.map((_, i) => into.startTimes?.[i] ?? 0)).toEqual(run.map((_, i) => starts[i]))
+        expect(run.map((value, i) => (typeof value === 'number' ? into.values[i] : essence(into.histograms![i]!)))).toEqual(
+          run.map((value) => (typeof value === 'number' ? value : essence(value))),
+        )
+      }),
+      { numRuns: 60 },
+    )
+  })
+})
+
 describe('compacting blocks', () => {
   const rowsArbitrary = (from: number): fc.Arbitrary<Row[]> =>
     fc.uniqueArray(

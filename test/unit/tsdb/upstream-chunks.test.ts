@@ -3,6 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { SampleColumns } from '../../../src/model/samples.ts'
 import { decodeChunk, sampleCount } from '../../../src/tsdb/chunks/decode.ts'
+import { OpenHistogramChunk } from '../../../src/tsdb/chunks/open-histogram.ts'
+import { encodeXor2 } from '../../../src/tsdb/chunks/xor2.ts'
 
 type Row = Readonly<{
   what: string
@@ -92,6 +94,12 @@ describe('chunks of Prometheus 3.14', () => {
       expect(Array.from(into.startTimes?.subarray(0, into.length) ?? [])).toEqual(spread(startTimes))
       expect(into.histograms === null).toBe(encoding === 4)
       if (encoding === 5) expect(into.histograms!.slice(0, count).every((h) => h!.count === (h!.sum === 0 ? 0 : 1))).toBe(true)
+    })
+    it(`are written the same: ${what}`, () => {
+      const columns = new SampleColumns(2)
+      decodeChunk(encoding, chunk, -Infinity, Infinity, columns)
+      if (encoding === 4) expect(encodeXor2(columns.times, columns.bits, columns.startTimes, 0, columns.length)).toEqual(chunk)
+      else expect(OpenHistogramChunk.resume(false, chunk, true).bytes()).toEqual(chunk)
     })
     it(`are read within a range: ${what}`, () => {
       const into = new SampleColumns(2)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { SampleColumns } from '../../../src/model/samples.ts'
 import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
 import { chunkSampleCount, decodeXor, encodeXor } from '../../../src/tsdb/chunks/xor.ts'
+import { decodeXor2, encodeXor2 } from '../../../src/tsdb/chunks/xor2.ts'
 import { appendXor, XorStates } from '../../../src/tsdb/chunks/xor-append.ts'
 
 /** Every kind of float by its bits: ordinary, NaN payloads, infinities, −0, denormals, the staleness marker. */
@@ -53,6 +54,26 @@ export function columnsOf([start, steps]: [number, [number, [number, number], bo
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }
+
+describe('XOR2 chunks', () => {
+  const starts = fc.array(fc.oneof(fc.constant(0), fc.constant(1000), fc.integer({ min: 1, max: 2 ** 41 })), {
+    minLength: 150,
+    maxLength: 150,
+  })
+  it('come back as they were, bit for bit, with their start times', () => {
+    fc.assert(
+      fc.property(samplesArbitrary, fc.option(starts), (samples, startList) => {
+        const { times, bits } = columnsOf(samples)
+        const startTimes = startList === null ? null : Float64Array.from(times, (_, i) => startList[i]!)
+        const into = new SampleColumns(1)
+        decodeXor2(encodeXor2(times, bits, startTimes, 0, times.length), -Infinity, Infinity, into)
+        expect(into.times.subarray(0, into.length)).toEqual(times)
+        expect(hex(new Uint8Array(into.bits.buffer, 0, into.length * 8))).toBe(hex(new Uint8Array(bits.buffer)))
+        expect(Array.from(times, (_, i) => into.startTimes?.[i] ?? 0)).toEqual(Array.from(times, (_, i) => startTimes?.[i] ?? 0))
+      }),
+    )
+  })
+})
 
 describe('XOR chunks', () => {
   it('come back as they were, bit for bit', () => {
