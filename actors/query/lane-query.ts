@@ -1,7 +1,205 @@
+// Queries in a storage worker. With one worker a query is one request; with several, one of them coordinates:
+//
+//   main ─queryStart─▶ coordinator: plan ─leaves─▶ main ─runLeaves─▶ every worker ─results─▶ main ─queryProvide─▶ coordinator ─▶ … ─▶ answer
+import { PromhiveError } from '../../src/base/errors.ts'
+import type { Histogram } from '../../src/model/histogram.ts'
 import type { SeriesSource } from '../../src/model/samples.ts'
+import type { Expr } from '../../src/promql/ast.ts'
+import {
+  Budget,
+  Evaluation,
+  packLeafResult,
+  plan,
+  runLeaf,
+  runQuery,
+  unpackLeafResult,
+  vectorSamplesOf,
+  type Leaf,
+  type PackedLeafResult,
+  type Plan,
+  type QueryResult,
+  type QueryValue,
+} from '../../src/promql/engine.ts'
+import { parseExpr, printProblem } from '../../src/promql/parse.ts'
+import { JsonBytes, writeQueryValue } from '../../src/promql/result-json.ts'
 import type { LaneState } from '../storage-shard/lane.ts'
-import type { RequestHandler } from '../storage-shard/lane-requests.ts'
+import type { Answer, RequestContext, RequestHandler } from '../storage-shard/lane-requests.ts'
+import type { LeavesRequest, QueryRequest, QueryResponse, StageResponse, VectorResponse } from './query-protocol.ts'
+import { writeStats } from './stats-json.ts'
 
-export function queryRequests(_state: LaneState, _source: SeriesSource): Record<string, RequestHandler> {
-  return {}
+/** Annotations of one level an answer shows. */
+const annotationsMax = 10
+
+type Timing = { startedMs: number; preparedMs: number; evaluatedMs: number }
+type Coordinated = { request: QueryRequest; planned: Plan; evaluation: Evaluation; stage: number; timing: Timing }
+
+export function queryRequests(_state: LaneState, source: SeriesSource): Record<string, RequestHandler> {
+  const coordinated = new Map<number, Coordinated>()
+  let nextId = 1
+  return {
+    query(body, context) {
+      const request = body as QueryRequest
+      const timing = { startedMs: context.monotonicMs(), preparedMs: 0, evaluatedMs: 0 }
+      const planned = planOf(request)
+      timing.preparedMs = context.monotonicMs()
+      const result = runQuery(planned, source, budgetOf(request, context))
+      timing.evaluatedMs = context.monotonicMs()
+      return answer(request, result, timing, context)
+    },
+    queryStart(body, context) {
+      const request = body as QueryRequest
+      const timing = { startedMs: context.monotonicMs(), preparedMs: 0, evaluatedMs: 0 }
+      const planned = planOf(request)
+      timing.preparedMs = context.monotonicMs()
+      const started = { request, planned, evaluation: new Evaluation(planned, budgetOf(request, context)), stage: 0, timing }
+      const id = nextId++
+      coordinated.set(id, started)
+      return next(id, started, context)
+    },
+    runLeaves(body, context) {
+      const { leaves, request } = body as LeavesRequest
+      const budget = budgetOf(request, context)
+      const packed = leaves.map((leaf) => packLeafResult(runLeaf(leaf, source, budget)))
+      return { body: packed.map(({ message }) => message), transfer: packed.flatMap(({ transfer }) => transfer) }
+    },
+    queryProvide(body, context) {
+      const { id, results } = body as { id: number; results: readonly (readonly PackedLeafResult[])[] }
+      const going = coordinated.get(id)
+      if (going === undefined) throw new Error(`BUG: query ${id} is not known`)
+      going.planned.stages[going.stage]!.forEach((leaf, i) =>
+        going.evaluation.provide(
+          leaf,
+          results.map((of) => unpackLeafResult(of[i]!)),
+        ),
+      )
+      going.stage++
+      return next(id, going, context)
+    },
+    queryDrop(body) {
+      coordinated.delete((body as { id: number }).id)
+      return { body: null }
+    },
+  }
+
+  /** The leaves of the next stage, or the answer. */
+  function next(id: number, { request, planned, evaluation, stage, timing }: Coordinated, context: RequestContext): Answer {
+    const leaves = planned.stages[stage]
+    if (leaves !== undefined) {
+      return { body: { kind: 'leaves', id, leaves: leaves.map((leaf): Leaf => evaluation.leaf(leaf)) } satisfies StageResponse }
+    }
+    coordinated.delete(id)
+    const result = evaluation.result()
+    timing.evaluatedMs = context.monotonicMs()
+    const { body, transfer } = answer(request, result, timing, context)
+    return {
+      body: { kind: 'answer', answer: body as QueryResponse | VectorResponse } satisfies StageResponse,
+      ...(transfer === undefined ? {} : { transfer }),
+    }
+  }
+}
+
+function budgetOf({ samplesMax, timeoutMs }: Pick<QueryRequest, 'samplesMax' | 'timeoutMs'>, context: RequestContext): Budget {
+  const { monotonicMs, cancelled } = context
+  return new Budget({ samplesMax, deadlineMs: monotonicMs() + timeoutMs, nowMs: monotonicMs, isCanceled: cancelled })
+}
+
+/** Dashboards and rules send the same texts again and again: their trees are kept, oldest out first. */
+const trees = new Map<string, Expr>()
+const treesMax = 256
+
+function planOf(request: QueryRequest): Plan {
+  const { query, promql } = request
+  const key = `${Number(promql.experimentalFunctions)}${Number(promql.extendedRangeSelectors)}${Number(promql.binopFillModifiers)}${query}`
+  let expr = trees.get(key)
+  if (expr === undefined) {
+    const parsed = parseExpr(query, promql)
+    if (parsed.expr === null || parsed.problems.length > 0)
+      throw new PromhiveError('PROMQL_PARSE', printProblem(query, parsed.problems[0]!))
+    expr = parsed.expr
+    if (trees.size >= treesMax) trees.delete(trees.keys().next().value!)
+    if (query.length < 4096) trees.set(key, expr)
+  }
+  return plan(expr, {
+    startMs: request.startMs,
+    endMs: request.endMs,
+    stepMs: request.stepMs,
+    lookbackMs: request.lookbackMs,
+    defaultSubqueryStepMs: request.defaultSubqueryStepMs,
+    features: {
+      delayedNameRemoval: promql.delayedNameRemoval,
+      useStartTimestamps: request.useStartTimestamps,
+      typeAndUnitLabels: request.typeAndUnitLabels,
+    },
+  })
+}
+
+function answer(request: QueryRequest, result: QueryResult, timing: Timing, context: RequestContext): Answer {
+  const { warnings, infos } = result.annotations.print(request.query, annotationsMax)
+  const prepareMs = timing.preparedMs - timing.startedMs
+  const evalMs = timing.evaluatedMs - timing.preparedMs
+  if (request.form === 'vector') {
+    const { value } = result
+    if (value.kind !== 'vector' && value.kind !== 'scalar')
+      throw new PromhiveError('PROMQL_EXECUTION', 'rule result is not a vector or scalar')
+    const samples = vectorSamplesOf(value)
+    const histograms = samples.map(({ histogram }) => histogram)
+    const body: VectorResponse = {
+      labels: samples.map(({ labels }) => labels),
+      values: Float64Array.from(samples, ({ value: number }) => number),
+      histograms: histograms.some((histogram: Histogram | null) => histogram !== null) ? histograms : null,
+      warnings: [...warnings, ...infos],
+      prepareMs,
+      evalMs,
+      sortMs: 0,
+    }
+    return { body }
+  }
+  const { value, truncated } = limited(result.value, request.limit)
+  const out = new JsonBytes(4096)
+  writeQueryValue(value, out)
+  const sortMs = context.monotonicMs() - timing.evaluatedMs
+  if (request.stats !== 'none') {
+    // the object is opened again behind its last member
+    const bytes = out.written()
+    const open = new JsonBytes(bytes.length + 1024)
+    open.raw(bytes.subarray(0, bytes.length - 1))
+    writeStats(open, result.stats, { queuedMs: request.queuedMs, prepareMs, evalMs, sortMs }, request)
+    open.byte(125)
+    return jsonAnswer(open, truncated, warnings, infos, { prepareMs, evalMs, sortMs })
+  }
+  return jsonAnswer(out, truncated, warnings, infos, { prepareMs, evalMs, sortMs })
+}
+
+function jsonAnswer(
+  out: JsonBytes,
+  truncated: boolean,
+  warnings: readonly string[],
+  infos: readonly string[],
+  timings: Readonly<{ prepareMs: number; evalMs: number; sortMs: number }>,
+): Answer {
+  const written = out.written()
+  // a buffer with much room to spare is cut before it travels
+  const data = written.byteLength * 2 < written.buffer.byteLength ? written.slice() : written
+  const body: QueryResponse = { data: [data], truncated, warnings, infos, ...timings }
+  return { body, transfer: [data.buffer as ArrayBuffer] }
+}
+
+/** At most `limit` series. */
+function limited(value: QueryValue, limit: number): { value: QueryValue; truncated: boolean } {
+  if (limit <= 0) return { value, truncated: false }
+  switch (value.kind) {
+    case 'vector':
+      if (value.vector.length <= limit) break
+      return { value: { ...value, vector: { ...value.vector, length: limit } }, truncated: true }
+    case 'matrix':
+      if (value.order.length <= limit) break
+      return { value: { ...value, order: value.order.subarray(0, limit) }, truncated: true }
+    case 'samples':
+      if (value.series.length <= limit) break
+      return { value: { ...value, series: value.series.slice(0, limit) }, truncated: true }
+    case 'scalar':
+    case 'string':
+      break
+  }
+  return { value, truncated: false }
 }

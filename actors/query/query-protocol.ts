@@ -1,6 +1,7 @@
 import type { Histogram } from '../../src/model/histogram.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { PromqlFeatures } from '../../src/promql/ast.ts'
+import type { Leaf } from '../../src/promql/engine.ts'
 
 /** What a storage worker is asked to evaluate. */
 export type QueryRequest = Readonly<{
@@ -14,6 +15,8 @@ export type QueryRequest = Readonly<{
   /** Most series in the answer; 0 = all. */
   limit: number
   stats: 'none' | 'basic' | 'all'
+  /** promql-per-step-stats */
+  perStepStats: boolean
   lookbackMs: number
   timeoutMs: number
   samplesMax: number
@@ -35,3 +38,9 @@ export type VectorResponse = Timings &
     histograms: readonly (Histogram | null)[] | null
     warnings: readonly string[]
   }>
+
+/** Leaves for every worker; the budget is the request's. */
+export type LeavesRequest = Readonly<{ leaves: readonly Leaf[]; request: Pick<QueryRequest, 'samplesMax' | 'timeoutMs'> }>
+/** What a coordinator says after each stage. */
+export type StageResponse =
+  Readonly<{ kind: 'leaves'; id: number; leaves: readonly Leaf[] }> | Readonly<{ kind: 'answer'; answer: QueryResponse | VectorResponse }>

@@ -9,7 +9,8 @@ import type { Clock } from '../../src/ports/clock.ts'
 import type { PromqlFeatures } from '../../src/promql/ast.ts'
 import type { LastSamples, QueryVector } from '../../src/rules/querying.ts'
 import type { Lanes } from '../storage-shard/lanes.ts'
-import type { QueryRequest, QueryResponse, VectorResponse } from './query-protocol.ts'
+import type { PackedLeafResult } from '../../src/promql/engine.ts'
+import type { LeavesRequest, QueryRequest, QueryResponse, StageResponse, VectorResponse } from './query-protocol.ts'
 
 export type QueryServiceOptions = Readonly<{
   lanes: Lanes
@@ -19,6 +20,7 @@ export type QueryServiceOptions = Readonly<{
   promql: PromqlFeatures
   useStartTimestamps: boolean
   typeAndUnitLabels: boolean
+  perStepStats: boolean
   timeoutMs: number
   concurrencyMax: number
   samplesMax: number
@@ -45,6 +47,7 @@ export class QueryService {
   readonly #options: QueryServiceOptions
   readonly #waiting: (() => void)[] = []
   #running = 0
+  #turn = 0
   readonly #active: Numbers
   readonly #durations: SummaryMetric
   readonly #histograms: HistogramMetric
@@ -110,6 +113,7 @@ export class QueryService {
       form,
       limit: input.limit,
       stats: input.stats,
+      perStepStats: options.perStepStats,
       lookbackMs: input.lookbackMs ?? options.lookbackMs,
       timeoutMs: Math.min(options.timeoutMs, input.timeoutMs ?? Infinity),
       samplesMax: options.samplesMax,
@@ -127,7 +131,7 @@ export class QueryService {
   }
 
   async #run<T extends QueryResponse | VectorResponse>(request: QueryRequest, signal: AbortSignal): Promise<T> {
-    const { clock, lanes } = this.#options
+    const { clock } = this.#options
     const asked = clock.monotonicMs()
     this.#active.inc()
     try {
@@ -139,12 +143,7 @@ export class QueryService {
       const timer = clock.after(request.timeoutMs - queuedMs, () => over.abort('timeout'))
       try {
         const answer = await this.#untilAborted(
-          lanes.ask<T>(
-            0,
-            'query',
-            { ...request, queuedMs, timeoutMs: request.timeoutMs - queuedMs },
-            AbortSignal.any([signal, over.signal]),
-          ),
+          this.#evaluate<T>({ ...request, queuedMs, timeoutMs: request.timeoutMs - queuedMs }, AbortSignal.any([signal, over.signal])),
           signal,
           over.signal,
         )
@@ -158,6 +157,27 @@ export class QueryService {
       }
     } finally {
       this.#active.inc(-1)
+    }
+  }
+
+  /** In one worker whole; in several, stage by stage with one of them coordinating, each query another. */
+  async #evaluate<T>(request: QueryRequest, signal: AbortSignal): Promise<T> {
+    const { lanes } = this.#options
+    if (lanes.count === 1) return lanes.ask<T>(0, 'query', request, signal)
+    const coordinator = this.#turn++ % lanes.count
+    let stage = await lanes.ask<StageResponse>(coordinator, 'queryStart', request, signal)
+    let id: number | null = null
+    try {
+      while (stage.kind === 'leaves') {
+        id = stage.id
+        const leaves: LeavesRequest = { leaves: stage.leaves, request: { samplesMax: request.samplesMax, timeoutMs: request.timeoutMs } }
+        const results = await lanes.askAll<readonly PackedLeafResult[]>('runLeaves', leaves, signal)
+        stage = await lanes.ask<StageResponse>(coordinator, 'queryProvide', { id, results }, signal)
+      }
+      id = null
+      return stage.answer as T
+    } finally {
+      if (id !== null) await lanes.ask(coordinator, 'queryDrop', { id }).catch(() => {})
     }
   }
 

@@ -217,13 +217,15 @@ export class MetricsRegistry {
     this.#collectors.push(collector)
   }
   async gather(): Promise<MetricFamily[]> {
-    const families: MetricFamily[] = Array.from(this.#families.values(), (f) => ({
+    // collectors first: one may also set what is registered
+    const collected = await Promise.all(this.#collectors.map((collector) => collector()))
+    const families = Array.from(this.#families.values(), (f): MetricFamily => ({
       name: f.name,
       help: f.help,
       kind: f.kind,
       samples: f.samples(),
     }))
-    for (const collected of await Promise.all(this.#collectors.map((c) => c()))) families.push(...collected)
+    for (const more of collected) families.push(...more)
     return families.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 }

@@ -195,7 +195,10 @@ export function setOperation(left: Vector, right: Vector, matching: VectorMatchi
       }
     }
   }
-  return rows.finish()
+  // series that differ only in their names may come from both sides
+  const out = rows.finish()
+  out.distinctWithoutNames = false
+  return out
 }
 
 /** Appends row `i` of a vector with the cells whose mask is `wanted`. */
