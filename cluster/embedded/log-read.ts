@@ -7,6 +7,8 @@ import type { ShardIndex } from './log-index.ts'
 
 /** One read, unless a single record is larger. */
 const spanBytesMax = 512 << 10
+/** Reading over this is cheaper than another read. */
+const gapBytesMax = 4 << 10
 
 export class LogReader {
   readonly #shards: ReadonlyMap<number, ShardIndex>
@@ -27,12 +29,13 @@ export class LogReader {
     const position = run.positions[start]!
     let end = position + recordHeadBytes + run.lengths[start]!
     let count = 1
-    // Records of other shards in between are read along while they are less than half.
+    // Records of other shards in between are read along where they are small, or less than half of it all.
     for (let own = end - position; count < Math.min(run.count - start, to - from + 1); count++) {
       const at = start + count
+      const gap = run.positions[at]! - end
       const nextEnd = run.positions[at]! + recordHeadBytes + run.lengths[at]!
       own += recordHeadBytes + run.lengths[at]!
-      if (nextEnd - position > spanBytesMax || own * 2 < nextEnd - position) break
+      if (nextEnd - position > spanBytesMax || (gap > gapBytesMax && own * 2 < nextEnd - position)) break
       end = nextEnd
     }
     const bytes = new Uint8Array(end - position)
