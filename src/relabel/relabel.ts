@@ -2,8 +2,8 @@
 //
 //   labels ──rule──▶ labels ──rule──▶ … ──▶ labels | null (dropped)
 //
-// Runs once per new series on the scrape path: rules are compiled once, texts without special signs are compared instead of matched, and answers
-// about label names are remembered.
+// Runs once per new series on the scrape path: rules are compiled once, texts without special signs are compared instead of matched, and
+// answers about texts are remembered.
 import { md5Modulo } from '../base/md5.ts'
 import { isLegacyLabelName, isUtf8Name } from '../model/labels.ts'
 import type { Labels } from '../model/labels.ts'
@@ -83,10 +83,7 @@ function compileRule(rule: RelabelRule): Step {
         return true
       }
     case 'hashmod':
-      return (working) => {
-        working.set(targetLabel, String(md5Modulo(source(working), rule.modulus)))
-        return true
-      }
+      return hashmod(rule, source)
     case 'labelmap': {
       const rename = compileRename(rule)
       return (working) => {
@@ -100,7 +97,7 @@ function compileRule(rule: RelabelRule): Step {
     }
     case 'labeldrop':
     case 'labelkeep': {
-      const test = remember(compileTest(rule.regex))
+      const test = compileTest(rule.regex)
       const dropWhere = rule.action === 'labeldrop'
       return (working) => {
         const pairs = working.pairs()
@@ -108,6 +105,14 @@ function compileRule(rule: RelabelRule): Step {
         return true
       }
     }
+  }
+}
+
+function hashmod(rule: RelabelRule, source: (working: WorkingLabels) => string): Step {
+  const hash = remember((text) => String(md5Modulo(text, rule.modulus)))
+  return (working) => {
+    working.set(rule.targetLabel, hash(source(working)))
+    return true
   }
 }
 
@@ -139,11 +144,15 @@ function compileReplace(rule: RelabelRule, source: (working: WorkingLabels) => s
       return true
     }
   }
-  return (working) => {
-    const match = regex.match(source(working))
-    if (match === null) return true
+  const rewrite = remember((text) => {
+    const match = regex.match(text)
+    if (match === null) return null
     const target = fixedTarget ? targetLabel : regex.expand(targetLabel, match)
-    if (fixedTarget || isValidName(target)) working.set(target, regex.expand(replacement, match))
+    return fixedTarget || isValidName(target) ? { target, value: regex.expand(replacement, match) } : null
+  })
+  return (working) => {
+    const rewritten = rewrite(source(working))
+    if (rewritten !== null) working.set(rewritten.target, rewritten.value)
     return true
   }
 }
@@ -178,7 +187,7 @@ function compileTest(source: string): (text: string) => boolean {
     return (text) => text.length >= least && text.startsWith(prefix)
   }
   const regex: Regex = compileRegex(source, { anchored: true })
-  return (text) => regex.test(text)
+  return remember((text) => regex.test(text))
 }
 
 function compileRename(rule: RelabelRule): (name: string) => string | null {
@@ -187,16 +196,19 @@ function compileRename(rule: RelabelRule): (name: string) => string | null {
 }
 
 const rememberedMax = 4096
+/** Longer texts are not worth their memory. */
+const rememberedLengthMax = 1024
 
-/** Answers about label names, of which there are few. Never changes an answer; starts anew when full. */
-function remember<T>(answer: (name: string) => T): (name: string) => T {
+/** Answers about texts, which repeat: the series of a target share most of their labels. Never changes an answer; starts anew when full. */
+function remember<T>(answer: (text: string) => T): (text: string) => T {
   const known = new Map<string, T>()
-  return (name) => {
-    const before = known.get(name)
+  return (text) => {
+    const before = known.get(text)
     if (before !== undefined) return before
-    const made = answer(name)
+    const made = answer(text)
+    if (text.length > rememberedLengthMax) return made
     if (known.size >= rememberedMax) known.clear()
-    known.set(name, made)
+    known.set(text, made)
     return made
   }
 }
