@@ -70,7 +70,7 @@ export class ToolDatabase {
       },
     }
     const from = blocks.reduce((end, block) => Math.max(end, block.meta.maxTime), -Infinity)
-    const steps = importHead(disk, path, decompress, sink, from)
+    const steps = importHead(disk, path, decompress, sink, { fromMs: from })
     let step = steps.next()
     while (step.done !== true) step = steps.next()
     series.sort((a, b) => compareLabels(a.labels, b.labels))

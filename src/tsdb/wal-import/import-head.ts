@@ -34,53 +34,62 @@ export type HeadImport = Readonly<{
   damages: readonly PromhiveError[]
 }>
 
+export type ImportOptions = Readonly<{
+  /** Samples before it are left out, since they are in blocks. */
+  fromMs?: number
+  /**
+   * Samples are given in slices of this length, oldest first, so that no sample comes later than one that is a slice younger: for sinks that refuse what is
+   * too old. Every slice reads all files once more. Default: one slice.
+   */
+  sliceMs?: number
+}>
+
 /** Samples gathered per step, over all series. */
 const samplesPerStep = 65_536
 
-/** Reads a head into `sink`, a step per `next()`. `fromMs`: samples before it are left out, since they are in blocks. Throws what the sink throws. */
+/** Reads a head into `sink`, a step per `next()`. Throws what the sink throws. */
 export function* importHead(
   disk: Disk,
   dataDirectory: string,
   decompress: Decompressors,
   sink: HeadSink,
-  fromMs = -Infinity,
+  options: ImportOptions = {},
 ): Generator<void, HeadImport> {
   const damages: PromhiveError[] = []
-  const bySeries = new SeriesNumbers(sink)
+  const numbers = new SeriesNumbers(sink)
   const log = logSegments(disk, `${dataDirectory}/wal`)
-  yield* replay(disk, log, decompress, bySeries, damages)
-
-  const gathered = new Gathered(bySeries, sink, fromMs)
-  // chunks first: what the log repeats of them is older than their end
-  const chunks = readHeadChunks(disk, `${dataDirectory}/chunks_head`)
-  for (let next = chunks.next(); ; next = chunks.next()) {
-    if (next.done === true) {
-      if (next.value !== null) damages.push(next.value)
-      break
-    }
-    try {
-      gathered.chunk(next.value)
-    } catch (thrown) {
-      damages.push(asDamage(`${dataDirectory}/chunks_head`, thrown))
-      break
-    }
-    if (gathered.count >= samplesPerStep) {
-      gathered.flush()
-      yield
-    }
+  const late = segmentPaths(disk, `${dataDirectory}/wbl`)
+  const chunkDirectory = `${dataDirectory}/chunks_head`
+  const source = { disk, decompress, damages }
+  yield* replay(source, log, numbers)
+  let start = options.fromMs ?? -Infinity
+  if (options.sliceMs !== undefined) {
+    yield* replay(source, late, numbers)
+    for (const { minTime, maxTime } of headChunks(source, chunkDirectory)) numbers.see(minTime, maxTime)
+    start = Math.max(start, numbers.minTime)
   }
-  gathered.flush()
-  for (const segments of [log, segmentPaths(disk, `${dataDirectory}/wbl`)]) {
-    gathered.behindChunks = segments === log
-    for (const _ of replay(disk, segments, decompress, gathered, damages)) {
-      if (gathered.count < samplesPerStep) continue
-      gathered.flush()
-      yield
+
+  const gathered = new Gathered(numbers, sink)
+  const sliceMs = options.sliceMs ?? Infinity
+  for (let slice = 0; ; slice++) {
+    // the orphans of all slices are the same
+    gathered.openSlice(slice === 0 ? start : start + slice * sliceMs, start + (slice + 1) * sliceMs, slice === 0)
+    // chunks first: what the log repeats of them is older than their end
+    for (const chunk of headChunks(source, chunkDirectory)) {
+      if (!gathered.chunk(chunk, damages, chunkDirectory)) break
+      if (gathered.flushWhenMany(samplesPerStep)) yield
     }
-    gathered.flush()
+    gathered.flushWhenMany(0)
+    for (const segments of [log, late]) {
+      gathered.behindChunks = segments === log
+      for (const _ of replay(source, segments, gathered)) if (gathered.flushWhenMany(samplesPerStep)) yield
+      gathered.flushWhenMany(0)
+    }
+    if (sliceMs === Infinity || !(start + (slice + 1) * sliceMs <= numbers.maxTime)) break
+    yield
   }
   const { samples, exemplars, orphans } = gathered
-  return { series: bySeries.count, samples, exemplars, orphans, damages: distinct(damages) }
+  return { series: numbers.count, samples, exemplars, orphans, damages: distinct(damages) }
 }
 
 /** Whether a directory has a Prometheus head that was never taken over. */
@@ -91,14 +100,10 @@ export function hasHead(disk: Disk, dataDirectory: string): boolean {
   )
 }
 
+type Source = Readonly<{ disk: Disk; decompress: Decompressors; damages: PromhiveError[] }>
+
 /** Reads records to the end or the first damage, one per `next()`. */
-function* replay(
-  disk: Disk,
-  segments: readonly string[],
-  decompress: Decompressors,
-  sink: RecordSink,
-  damages: PromhiveError[],
-): Generator<void> {
+function* replay({ disk, decompress, damages }: Source, segments: readonly string[], sink: RecordSink): Generator<void> {
   const records = readLog(disk, segments, decompress)
   for (let next = records.next(); ; next = records.next()) {
     if (next.done === true) {
@@ -108,12 +113,17 @@ function* replay(
     try {
       readRecord(next.value, sink)
     } catch (thrown) {
-      if (!(thrown instanceof PromhiveError) || thrown.code !== 'DECODE') throw thrown
       damages.push(asDamage(segments[0] ?? '', thrown))
       return
     }
     yield
   }
+}
+
+/** Chunks to the end or the first damage. */
+function* headChunks({ disk, damages }: Source, directory: string): Generator<HeadChunk> {
+  const damage = yield* readHeadChunks(disk, directory)
+  if (damage !== null) damages.push(damage)
 }
 
 function asDamage(path: string, thrown: unknown): PromhiveError {
@@ -128,6 +138,9 @@ function distinct(damages: readonly PromhiveError[]): PromhiveError[] {
 /** Pass 1: several references may stand for one label set, when a series went away and came back. */
 class SeriesNumbers implements RecordSink {
   count = 0
+  /** Of all samples. */
+  minTime = Infinity
+  maxTime = -Infinity
   readonly #byRef = new Map<number, number>()
   readonly #byLabels = new Map<string, number>()
   readonly #deleted = new Map<number, readonly Interval[]>()
@@ -152,6 +165,16 @@ class SeriesNumbers implements RecordSink {
     const number = this.#byRef.get(ref)
     if (number !== undefined) this.#sink.metadata?.(number, metadata)
   }
+  sample(_ref: number, time: number): void {
+    this.see(time, time)
+  }
+  histogram(_ref: number, time: number): void {
+    this.see(time, time)
+  }
+  see(minTime: number, maxTime: number): void {
+    if (minTime < this.minTime) this.minTime = minTime
+    if (maxTime > this.maxTime) this.maxTime = maxTime
+  }
   of(ref: number): number | undefined {
     return this.#byRef.get(ref)
   }
@@ -161,25 +184,33 @@ class SeriesNumbers implements RecordSink {
 }
 const none: readonly Interval[] = []
 
-/** Pass 2: samples by series until there are enough for a step. */
+/** Pass 2: samples of one slice by series, until there are enough for a step. */
 class Gathered implements RecordSink {
-  /** Waiting to be flushed. */
-  count = 0
   samples = 0
   exemplars = 0
   orphans = 0
   /** Whether only samples behind the series' last full chunk are wanted: the log repeats what full chunks hold. */
   behindChunks = false
+  /** Waiting to be flushed. */
+  #waiting = 0
+  #start = -Infinity
+  #end = Infinity
+  #first = true
   readonly #chunkEnds = new Map<number, number>()
   readonly #numbers: SeriesNumbers
   readonly #sink: HeadSink
-  readonly #fromMs: number
   readonly #columns = new Map<number, SampleColumns>()
   readonly #chunk = new SampleColumns()
-  constructor(numbers: SeriesNumbers, sink: HeadSink, fromMs: number) {
+  constructor(numbers: SeriesNumbers, sink: HeadSink) {
     this.#numbers = numbers
     this.#sink = sink
-    this.#fromMs = fromMs
+  }
+  /** From now on samples in [start, end) are wanted. */
+  openSlice(start: number, end: number, first: boolean): void {
+    this.#start = start
+    this.#end = end
+    this.#first = first
+    this.behindChunks = false
   }
   sample(ref: number, time: number, high: number, low: number, startTime: number): void {
     const columns = this.#take(ref, time)
@@ -194,35 +225,45 @@ class Gathered implements RecordSink {
   }
   exemplar(ref: number, time: number, value: number, labels: Labels): void {
     const series = this.#numbers.of(ref)
-    if (series === undefined) return
+    if (series === undefined || time < this.#start || time >= this.#end) return
     this.exemplars++
     this.#sink.exemplar?.(series, time, value, labels)
   }
-  chunk({ ref, encoding, bytes, maxTime, outOfOrder }: HeadChunk): void {
+  /** False where the chunk cannot be read. */
+  chunk({ ref, encoding, bytes, minTime, maxTime, outOfOrder }: HeadChunk, damages: PromhiveError[], directory: string): boolean {
     const series = this.#numbers.of(ref)
     if (series !== undefined && !outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
+    if (maxTime < this.#start || minTime >= this.#end) return true
     const from = this.#chunk
     from.clear()
-    decodeChunk(encoding, bytes, this.#fromMs, Infinity, from)
+    try {
+      decodeChunk(encoding, bytes, this.#start, Infinity, from)
+    } catch (thrown) {
+      damages.push(asDamage(directory, thrown))
+      return false
+    }
     for (let i = 0; i < from.length; i++) {
       const histogram = from.histograms?.[i] ?? null
       const start = from.startTimes?.[i] ?? 0
       if (histogram !== null) this.histogram(ref, from.times[i]!, histogram, start)
       else this.sample(ref, from.times[i]!, from.bits[i * 2 + 1]!, from.bits[i * 2]!, start)
     }
+    return true
   }
-  flush(): void {
+  flushWhenMany(many: number): boolean {
+    if (this.#waiting < many || this.#waiting === 0) return false
     for (const [series, columns] of this.#columns) this.#sink.samples(series, columns)
     this.#columns.clear()
-    this.count = 0
+    this.#waiting = 0
+    return true
   }
   #take(ref: number, time: number): SampleColumns | null {
-    if (time < this.#fromMs) return null
     const series = this.#numbers.of(ref)
     if (series === undefined) {
-      this.orphans++
+      if (this.#first) this.orphans++
       return null
     }
+    if (time < this.#start || time >= this.#end) return null
     if (this.behindChunks && time <= (this.#chunkEnds.get(series) ?? -Infinity)) return null
     const deleted = this.#numbers.deletedOf(ref)
     if (deleted.length > 0 && overlapsAny(deleted, time, time)) return null
@@ -231,7 +272,7 @@ class Gathered implements RecordSink {
       columns = new SampleColumns(4)
       this.#columns.set(series, columns)
     }
-    this.count++
+    this.#waiting++
     this.samples++
     return columns
   }

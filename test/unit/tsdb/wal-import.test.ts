@@ -3,9 +3,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeSnappy, unsnappy } from '../../../protocols/remote/snappy.ts'
 import { PromhiveError } from '../../../src/base/errors.ts'
+import type { Appender } from '../../../src/model/appender.ts'
 import { printLabels, type Labels } from '../../../src/model/labels.ts'
 import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
-import { hasHead, importHead, type HeadImport } from '../../../src/tsdb/wal-import/import-head.ts'
+import { hasHead, importHead, type HeadImport, type ImportOptions } from '../../../src/tsdb/wal-import/import-head.ts'
+import { takeOverHead } from '../../../src/tsdb/wal-import/take-over.ts'
 import type { Decompressors } from '../../../src/tsdb/wal-import/log.ts'
 import { xorChunks, type Sample } from '../../support/tsdb/blocks.ts'
 import { essence, histogramArbitrary } from '../../support/tsdb/histograms.ts'
@@ -35,7 +37,7 @@ interface Imported {
   metadata: unknown[]
 }
 
-function run(disk: MemoryDisk, fromMs?: number): Imported {
+function run(disk: MemoryDisk, options: ImportOptions = {}): Imported {
   const names: string[] = []
   const out: Omit<Imported, 'result'> = { series: {}, startTimes: [], exemplars: [], metadata: [] }
   const steps = importHead(
@@ -58,7 +60,7 @@ function run(disk: MemoryDisk, fromMs?: number): Imported {
       exemplar: (series, time, value, labels) => out.exemplars.push([names[series], time, value, labels]),
       metadata: (series, metadata) => out.metadata.push([names[series], metadata]),
     },
-    fromMs,
+    options,
   )
   for (;;) {
     const { done, value } = steps.next()
@@ -183,7 +185,7 @@ describe('the head of a Prometheus directory', () => {
       [3000, 3],
       [4000, 4],
     ])
-    expect(run(disk, 2500).series).toEqual({
+    expect(run(disk, { fromMs: 2500 }).series).toEqual({
       '{__name__="a"}': [
         [3000, 3],
         [4000, 4],
@@ -241,6 +243,86 @@ describe('the head of a Prometheus directory', () => {
   it('is empty where there is none', () => {
     expect(hasHead(new MemoryDisk(), '/data')).toBe(false)
     expect(run(new MemoryDisk()).result).toEqual({ series: 0, samples: 0, exemplars: 0, orphans: 0, damages: [] })
+  })
+})
+
+describe('a head in slices', () => {
+  const records = [
+    seriesRecord([
+      [1, a],
+      [2, b],
+    ]),
+    ...Array.from({ length: 10 }, (_, i) =>
+      samplesRecord([
+        [1, i * 100, i],
+        [2, i * 100 + 50, i],
+      ]),
+    ),
+    exemplarRecord(1, 250, 1, ['x', 'y']),
+    samplesRecord([[9, 1, 1]]),
+  ]
+  const [chunk] = xorChunks(Array.from({ length: 5 }, (_, i): Sample => [i * 100, i]))
+  const disk = diskWith({
+    'wal/00000000': logSegment(records),
+    'chunks_head/000001': headChunksFile([{ ref: 1, ...chunk! }]),
+    'wbl/00000000': logSegment([
+      samplesRecord([
+        [2, 20, -1],
+        [2, 10, -2],
+      ]),
+    ]),
+  })
+  it('is the same as at once, each slice after the one before', () => {
+    const whole = run(disk)
+    const sorted = (imported: Imported): unknown =>
+      Object.entries(imported.series).map(([name, list]) => [name, [...list].sort(([x], [y]) => x - y)])
+    for (const sliceMs of [30, 100, 333, 5000]) {
+      const sliced = run(disk, { sliceMs })
+      expect(sorted(sliced)).toEqual(sorted(whole))
+      expect(sliced.result).toEqual(whole.result)
+      expect(sliced.exemplars).toEqual(whole.exemplars)
+    }
+    const order: number[] = []
+    const steps = importHead(
+      disk,
+      '/data',
+      decompress,
+      { series: () => {}, samples: (_, columns) => order.push(...columns.times.subarray(0, columns.length)) },
+      { sliceMs: 300 },
+    )
+    while (steps.next().done !== true);
+    order.forEach((time, i) => expect(time).toBeGreaterThan(Math.max(...order.slice(0, i + 1)) - 300))
+  })
+  it('is taken over through an appender', async () => {
+    const got: unknown[] = []
+    let handles = 0
+    let released = 0
+    const appender: Appender = {
+      open: () => 100 + handles++,
+      openBytes: () => 0,
+      release: () => void released++,
+      append: async (batch) => {
+        const { length, times, values, exemplars } = batch
+        for (let i = 0; i < length; i++) got.push([batch.handles[i], times![i], values[i]])
+        for (const exemplar of exemplars ?? []) got.push([exemplar.handle, 'exemplar', exemplar.value])
+        return {
+          appended: length,
+          outOfOrder: 1,
+          duplicate: 0,
+          outOfBounds: 0,
+          tooOld: 0,
+          exemplarsOutOfOrder: 0,
+          pending: false,
+          firstError: 'late',
+        }
+      },
+    }
+    const done = await takeOverHead(disk, '/data', decompress, appender, { sliceMs: 300 })
+    expect(done).toMatchObject({ series: 2, samples: 22, appended: 22, orphans: 1, firstError: 'late', damages: [] })
+    expect(got.length).toBe(23)
+    expect(got).toContainEqual([100, 'exemplar', 1])
+    expect(got).toContainEqual([101, 950, 9])
+    expect([handles, released]).toEqual([2, 2])
   })
 })
 
