@@ -3,6 +3,7 @@ import type * as net from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import { PromhiveError } from '../../base/errors.ts'
+import { boundedLookup } from './http-lookup.ts'
 
 type Connector = buildConnector.connector
 type Target = buildConnector.Options
@@ -25,7 +26,13 @@ export type Route = Readonly<{
 }>
 
 export function connector(route: Route): Connector {
-  const options: buildConnector.BuildOptions = { ...route.tls, allowH2: route.http2, timeout: connectTimeoutMs, maxCachedSessions: 100 }
+  const options: buildConnector.BuildOptions = {
+    ...route.tls,
+    allowH2: route.http2,
+    timeout: connectTimeoutMs,
+    maxCachedSessions: 100,
+    lookup: boundedLookup,
+  }
   if (route.unixSocket !== undefined) options.socketPath = route.unixSocket
   const direct = buildConnector(options)
   const servername = route.tls.servername
@@ -34,7 +41,7 @@ export function connector(route: Route): Connector {
   const proxy = route.proxy
   if (proxy === undefined) return secure
   const { servername: _, ...proxyTls } = route.tls
-  const toProxy = buildConnector({ ...proxyTls, allowH2: false, timeout: connectTimeoutMs })
+  const toProxy = buildConnector({ ...proxyTls, allowH2: false, timeout: connectTimeoutMs, lookup: boundedLookup })
   const socks = proxy.protocol.startsWith('socks5')
   return (target, done) => {
     const hostname = proxy.hostname.replace(/^\[|\]$/g, '')

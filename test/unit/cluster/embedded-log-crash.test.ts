@@ -252,3 +252,30 @@ describe('a disk in trouble', () => {
     expect(failures).toMatchObject([{ kind: 'corrupt', offset: 2 }])
   })
 })
+
+it('followers that are level get the very bytes that were appended', async () => {
+  const log = await open(simulatedDisk(seededRng(1)))
+  const seen: Uint8Array[] = []
+  log.follow(
+    1,
+    1,
+    (record) => seen.push(record.bytes),
+    () => expect.fail(),
+  )
+  await Promise.resolve()
+  const record = new Uint8Array(100)
+  await log.append(1, record, { publisher: 1, sequence: 1 })
+  expect(seen[0]).toBe(record)
+})
+
+it('tells how far opening is', async () => {
+  const disk = simulatedDisk(seededRng(1))
+  const log = await open(disk)
+  for (let i = 0; i < 50; i++) await log.append(1, new Uint8Array(2000), { publisher: 1, sequence: i })
+  const { firstSegment, lastSegment, bytes } = log.size()
+  expect([firstSegment, lastSegment > 3, bytes > 100_000]).toEqual([1, true, true])
+  await log.close()
+  const seen: number[] = []
+  await openEmbeddedLog({ disk, directory: '/wal', segmentBytes, onProgress: (p) => seen.push(p.currentSegment, p.lastSegment) })
+  expect(seen).toEqual(Array.from({ length: lastSegment }, (_, i) => [i + 1, lastSegment]).flat())
+})

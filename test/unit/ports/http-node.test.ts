@@ -389,6 +389,15 @@ describe('connections', () => {
     await expect(get(client(), 'http://no-such-host.invalid/')).rejects.toThrow(/dial tcp: lookup no-such-host\.invalid: /)
   })
 
+  it('to a name, by whichever address answers', async () => {
+    const port = await plain((_, response) => response.end('here'))
+    const own = client()
+    const answers = await Promise.all(Array.from({ length: 6 }, () => get(own, `http://localhost:${port}/`)))
+    expect(answers.map(text)).toEqual(Array.from({ length: 6 }, () => 'here'))
+    const failed = await Promise.allSettled(Array.from({ length: 8 }, (_, i) => get(own, `http://no-such-${i % 3}.invalid/`)))
+    expect(failed.every((f) => f.status === 'rejected')).toBe(true)
+  })
+
   it('survive a gzip bomb', async () => {
     const { gzipSync } = await import('node:zlib')
     const bomb = gzipSync(Buffer.alloc(64 << 20))
