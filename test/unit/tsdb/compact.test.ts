@@ -8,6 +8,7 @@ import { type Interval, withInterval } from '../../../src/tsdb/block/intervals.t
 import { type BlockMeta, newCompaction, noStats } from '../../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../../src/tsdb/block/reader.ts'
+import { repairIndexVersions } from '../../../src/tsdb/block/repair.ts'
 import { isUlid, ulidFrom, ulidTimeMs } from '../../../src/tsdb/block/ulid.ts'
 import { encodeChunks } from '../../../src/tsdb/chunks/encode.ts'
 import { decodeChunk } from '../../../src/tsdb/chunks/decode.ts'
@@ -522,6 +523,26 @@ describe('a data directory', () => {
     deleteBlock(disk, '/data', good.ulid)
     expect(openBlocks(disk, new PageCache(1 << 20), '/data', second.blocks).blocks).toEqual([])
     expect(disk.list('/data')).toEqual([bad.ulid, 'wal'].sort())
+  })
+})
+
+describe('a block of Prometheus 2.1', () => {
+  it('is put right', () => {
+    const disk = new MemoryDisk()
+    const { ulid } = writeBlock(disk, '/data', [{ labels: { a: 'x' }, samples: [[0, 1]] }])
+    writeBlock(disk, '/data', [{ labels: { a: 'y' }, samples: [[0, 1]] }], { ulid: ulidFrom(5, 'healthy') })
+    const whole = new Map([...disk.files].map(([path, bytes]) => [path, bytes.slice()]))
+    disk.files.get(`/data/${ulid}/index`)![4] = 1
+    const meta = JSON.parse(Buffer.from(disk.files.get(`/data/${ulid}/meta.json`)!).toString()) as object
+    disk.write(`/data/${ulid}/meta.json`, Buffer.from(JSON.stringify({ ...meta, version: 2 })))
+    disk.write('/data/01HF00000000000000000000ZZ/meta.json', Buffer.from('{'))
+    expect(() => BlockReader.open(disk, new PageCache(1 << 20), `/data/${ulid}`)).toThrow(
+      `cannot read /data/${ulid}/meta.json at byte 0: version: `,
+    )
+    expect(repairIndexVersions(disk, '/data')).toEqual([ulid])
+    expect(repairIndexVersions(disk, '/data')).toEqual([])
+    disk.remove('/data/01HF00000000000000000000ZZ')
+    expect(disk.files).toEqual(whole)
   })
 })
 
