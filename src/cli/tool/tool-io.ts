@@ -1,0 +1,67 @@
+// The tools' hands on the machine: lines out, files and standard input in.
+import { existsSync, readFileSync } from 'node:fs'
+import { zstdDecompressSync } from 'node:zlib'
+import { unsnappy } from '../../../protocols/remote/snappy.ts'
+import { nodeClock } from '../../ports/node/clock.ts'
+import { nodeDisk } from '../../ports/node/disk.ts'
+import { nodeHttp } from '../../ports/node/http.ts'
+import { nodeRandom } from '../../ports/node/random.ts'
+import type { Decompressors } from '../../tsdb/wal-import/log.ts'
+import { ulidFrom } from '../../tsdb/block/ulid.ts'
+import { nodeConfigFiles } from '../config-files.ts'
+import { buildInfo } from '../serve/build-info.ts'
+import type { CheckIo } from './check-io.ts'
+
+export type ToolIo = CheckIo & Readonly<{ flush(): void }>
+
+const flushBytes = 1 << 16
+
+/** Output is gathered, so that a dump of millions of lines is not millions of writes; `flush` at the end. */
+export function toolIo(): ToolIo {
+  let gathered = ''
+  const flush = (): void => {
+    if (gathered !== '') process.stdout.write(gathered)
+    gathered = ''
+  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0) // the reader has seen enough: `… | head`
+    throw error
+  })
+  return {
+    flush,
+    print(line) {
+      gathered += `${line}\n`
+      if (gathered.length >= flushBytes) flush()
+    },
+    printError(line) {
+      flush() // both streams may be one terminal: in the order they were said
+      process.stderr.write(`${line}\n`)
+    },
+    // a pipe such as <(…) has no size and is read to its end
+    readFile: (path) =>
+      path.startsWith('/dev/fd/') || path === '/dev/stdin' ? readFileSync(path, 'utf8') : nodeConfigFiles.readFile(path),
+    glob: (pattern) => nodeConfigFiles.glob(pattern),
+    exists: existsSync,
+    async readStdin() {
+      const chunks: Buffer[] = []
+      for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+      return Buffer.concat(chunks)
+    },
+  }
+}
+
+export const toolPorts = {
+  clock: nodeClock(),
+  disk: nodeDisk(),
+  http: nodeHttp({ environment: process.env, userAgent: `promtool/${buildInfo.version}` }),
+} as const
+
+const random = nodeRandom()
+export function newUlid(): string {
+  return ulidFrom(toolPorts.clock.nowMs(), Buffer.from(random.bytes(16)).toString('hex'))
+}
+
+export const decompressors: Decompressors = {
+  snappy: unsnappy,
+  zstd: (bytes, bytesMax) => zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
+}
