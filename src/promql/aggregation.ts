@@ -89,7 +89,14 @@ const incompatible = 8
 const incremental = 16
 
 /** Histograms of one group at one step. */
-type HistogramCell = { sum: HistogramSum; mean: HistogramSum | null; resetSeen: boolean; notResetSeen: boolean }
+type HistogramCell = {
+  sum: HistogramSum
+  mean: HistogramSum | null
+  resetSeen: boolean
+  notResetSeen: boolean
+  /** Metric of its first histogram, for warnings. */
+  name: string
+}
 
 /** A part of an aggregation: plain data, cells are group · K + step. */
 export type PartialAggregate = {
@@ -323,7 +330,7 @@ export class Accumulator {
     if (state[cell] === 0) {
       state[cell] = seen | hasHistogram
       if (this.#op === 'avg') this.#count[cell] = 1
-      this.#histograms.set(cell, { sum: startSum(histogram), mean: null, ...resetsOf(histogram) })
+      this.#histograms.set(cell, { sum: startSum(histogram), mean: null, ...resetsOf(histogram), name: metricName(labels) })
       return
     }
     state[cell]! |= hasHistogram
@@ -333,7 +340,7 @@ export class Accumulator {
     if (histogram.counterReset === counterReset.notReset) known.notResetSeen = true
     if (known.mean === null) {
       const added = addToSum(known.sum, histogram)
-      if (added === null) return this.#markIncompatible(cell, labels)
+      if (added === null) return this.#markIncompatible(cell, metricName(labels))
       if (added.boundsReconciled) this.#annotations.boundsReconciled('aggregation', this.#span)
       if (this.#op === 'sum' || !overflows(added.result.value)) {
         known.sum = added.result
@@ -347,12 +354,12 @@ export class Accumulator {
       { value: multiply(known.mean.value, share), compensation: multiply(known.mean.compensation, share) },
       divide(histogram, count),
     )
-    if (next === null) return this.#markIncompatible(cell, labels)
+    if (next === null) return this.#markIncompatible(cell, metricName(labels))
     if (next.boundsReconciled) this.#annotations.boundsReconciled('aggregation', this.#span)
     known.mean = next.result
   }
-  #markIncompatible(cell: number, labels: Labels): void {
-    this.#annotations.mixedExponentialCustom(metricName(labels), this.#span)
+  #markIncompatible(cell: number, name: string): void {
+    this.#annotations.mixedExponentialCustom(name, this.#span)
     this.#state[cell]! |= incompatible
   }
 
@@ -454,7 +461,7 @@ export class Accumulator {
     known.resetSeen ||= theirs.resetSeen
     known.notResetSeen ||= theirs.notResetSeen
     const merged = known.mean === null && theirs.mean === null ? mergeSums(known.sum, theirs.sum) : undefined
-    if (merged === null) return this.#markIncompatible(cell, [])
+    if (merged === null) return this.#markIncompatible(cell, theirs.name)
     if (merged !== undefined && (this.#op === 'sum' || !overflows(merged.result.value))) {
       if (merged.boundsReconciled) this.#annotations.boundsReconciled('aggregation', this.#span)
       known.sum = merged.result
@@ -465,7 +472,7 @@ export class Accumulator {
     const own = known.mean ?? scaled(known.sum, 1 / ownCount, ownCount)
     const other = theirs.mean ?? scaled(theirs.sum, 1 / otherCount, otherCount)
     const mean = mergeSums(scaled(own, ownCount / count, 0), scaled(other, otherCount / count, 0))
-    if (mean === null) return this.#markIncompatible(cell, [])
+    if (mean === null) return this.#markIncompatible(cell, theirs.name)
     known.mean = mean.result
   }
 
