@@ -12,6 +12,7 @@ import { PromhiveError, type ErrorCode } from '../../src/base/errors.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { LanePort } from '../../src/ports/compute.ts'
 import type { Bus, BusMessage } from '../ports.ts'
+import { checkSubject } from './subjects.ts'
 import { askMany, askOne, noReply, windowMessages, type ReplyTarget } from './replies.ts'
 
 type To = string | number
@@ -221,8 +222,15 @@ export function leafBus(port: LanePort, clock: Clock, onHandlerError: (thrown: u
       }
     },
   })
+  const ask = (subject: string, message: BusMessage, target: ReplyTarget): void => {
+    checkSubject(subject)
+    bridge.send(subject, message, target)
+  }
   return {
-    publish: (subject, message) => bridge.send(subject, message, noReply),
+    publish(subject, message) {
+      checkSubject(subject)
+      bridge.send(subject, message, noReply)
+    },
     subscribe(subject, handler, queue) {
       const id = ++ids
       handlers.set(id, handler)
@@ -231,8 +239,8 @@ export function leafBus(port: LanePort, clock: Clock, onHandlerError: (thrown: u
         if (handlers.delete(id)) bridge.unlisten(id)
       }
     },
-    request: (subject, message, deadlineMs) => askOne(clock, subject, deadlineMs, (target) => bridge.send(subject, message, target)),
-    stream: (subject, message, deadlineMs) => askMany(clock, subject, deadlineMs, (target) => bridge.send(subject, message, target)),
+    request: (subject, message, deadlineMs) => askOne(clock, subject, deadlineMs, (target) => ask(subject, message, target)),
+    stream: (subject, message, deadlineMs) => askMany(clock, subject, deadlineMs, (target) => ask(subject, message, target)),
   }
 }
 

@@ -21,7 +21,7 @@ export type Membership = Readonly<{
 }>
 
 /** Delivered in one go before the thread may do something else. */
-const deliveriesPerTurn = 512
+const deliveriesPerTurn = 2048
 
 type Handler = (message: BusMessage, reply: ReplyTarget) => void
 type Delivery = { subject: string; message: BusMessage; target: ReplyTarget }
@@ -30,24 +30,29 @@ type Delivery = { subject: string; message: BusMessage; target: ReplyTarget }
 export function embeddedBus(clock: Clock, onHandlerError: (thrown: unknown, subject: string) => void = uncaught): EmbeddedBus {
   const subjects = new Subjects<Handler>()
   let queue: Delivery[] = []
+  let head = 0
   let scheduled = false
 
   const send = (subject: string, message: BusMessage, target: ReplyTarget): void => {
+    subjects.audience(subject) // a bad subject is its sender's bug
     queue.push({ subject, message, target })
     if (scheduled) return
     scheduled = true
     queueMicrotask(drain)
   }
   const drain = (): void => {
-    let done = 0
-    for (; done < queue.length && done < deliveriesPerTurn; done++) deliver(queue[done]!)
-    if (done === queue.length) {
+    for (let left = deliveriesPerTurn; head < queue.length && left > 0; left--) deliver(queue[head++]!)
+    if (head === queue.length) {
       queue = []
+      head = 0
       scheduled = false
-    } else {
-      queue = queue.slice(done)
-      clock.after(0, drain) // sockets and timers first
+      return
     }
+    if (head > queue.length / 2) {
+      queue = queue.slice(head)
+      head = 0
+    }
+    clock.after(0, drain) // sockets and timers first
   }
   const deliver = ({ subject, message, target }: Delivery): void => {
     if (target !== noReply && !target.wanted) return // given up while it waited

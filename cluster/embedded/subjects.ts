@@ -44,11 +44,7 @@ export class Subjects<H> {
   audience(subject: string): Audience<H> {
     const known = this.#remembered.get(subject)
     if (known !== undefined) return known
-    const words = subject.split('.')
-    assert(
-      words.every((word) => word !== '' && word !== '*' && word !== '>'),
-      `cannot send to subject "${subject}"`,
-    )
+    const words = checkSubject(subject)
     const plain: Listener<H>[] = []
     const groups = new Map<string, Listener<H>[]>()
     for (const listener of this.#listeners) {
@@ -65,6 +61,16 @@ export class Subjects<H> {
     this.#remembered.set(subject, audience)
     return audience
   }
+}
+
+/** The words of a subject that can be sent to: none is empty or a wildcard. */
+export function checkSubject(subject: string): string[] {
+  const words = subject.split('.')
+  assert(
+    words.every((word) => word !== '' && word !== '*' && word !== '>'),
+    `cannot send to subject "${subject}"`,
+  )
+  return words
 }
 
 /** @param words of a subject without wildcards. */

@@ -191,6 +191,12 @@ export function busConformance(name: string, open: () => Promise<BusWorld>): voi
       expect((body as { doubled: Float64Array }).doubled).toEqual(Float64Array.of(2, 4, NaN))
     })
 
+    it.each(['', 'a..b', 'a.*', '>', '.a'])('refuses to send to subject "%s"', async (subject) => {
+      const world = await open()
+      expect(() => world.a.publish(subject, { body: 0 })).toThrow(/BUG: cannot send/)
+      await world.close()
+    })
+
     test('carries thousands of messages in order', async ({ a, b, settle }) => {
       const seen: unknown[] = []
       b.subscribe('flood', ({ body }) => seen.push(body))
