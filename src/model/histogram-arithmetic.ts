@@ -7,9 +7,6 @@ import { Compensated } from './compensated.ts'
 
 export type MutableHistogram = { -readonly [K in keyof Histogram]: Histogram[K] }
 
-/** A sum of histograms and what rounding took from it; both have the same buckets. */
-export type HistogramSum = Readonly<{ value: Histogram; compensation: Histogram }>
-
 /** What an addition or subtraction found on its way. */
 export type Combined<T> = Readonly<{
   result: T
@@ -139,11 +136,11 @@ function combine(a: Histogram, b: Histogram, sign: 1 | -1): Combined<Histogram> 
   return { result: out, resetCollision, boundsReconciled: false }
 }
 
-const sides = [true, false] as const
+export const sides = [true, false] as const
 
 type SpannedSide = Readonly<{ spans: readonly Span[]; counts: Float64Array }>
 
-function setSide(out: MutableHistogram, positive: boolean, side: SpannedSide): void {
+export function setSide(out: MutableHistogram, positive: boolean, side: SpannedSide): void {
   if (positive) {
     out.positiveSpans = side.spans
     out.positiveBuckets = side.counts
@@ -154,7 +151,7 @@ function setSide(out: MutableHistogram, positive: boolean, side: SpannedSide): v
 }
 
 /** Buckets up to the zero threshold at the start of the other histogram's side are already in its zero count. */
-function dropWithinZero(side: Side, schema: number, threshold: number): Side {
+export function dropWithinZero(side: Side, schema: number, threshold: number): Side {
   if (threshold === 0 || !isExponentialSchema(schema)) return side
   let skip = 0
   while (skip < side.indexes.length && exponentialBound(side.indexes[skip]!, schema) <= threshold) skip++
@@ -188,175 +185,9 @@ function mergeSides(
   return { spans: spansOf(indexes, n), counts: counts.slice(0, n) }
 }
 
-/** A sum to be added to. */
-export function startSum(histogram: Histogram): HistogramSum {
-  return { value: histogram, compensation: zeroesLike(histogram) }
-}
+export const collision = -1
 
-function zeroesLike(histogram: Histogram): Histogram {
-  return {
-    ...histogram,
-    zeroCount: 0,
-    count: 0,
-    sum: 0,
-    positiveBuckets: new Float64Array(histogram.positiveBuckets.length),
-    negativeBuckets: new Float64Array(histogram.negativeBuckets.length),
-  }
-}
-
-const kahan = new Compensated()
-
-/** Adds one histogram to a compensated sum. Null where one has exponential and the other custom buckets. */
-export function addToSum(sum: HistogramSum, other: Histogram): Combined<HistogramSum> | null {
-  const a = sum.value
-  const custom = usesCustomBuckets(a)
-  if (custom !== usesCustomBuckets(other)) return null
-  const hint = combinedReset(a.counterReset, other.counterReset)
-  const resetCollision = hint === collision
-  let value: MutableHistogram = { ...a, isFloat: true, counterReset: resetCollision ? counterReset.unknown : hint }
-  let compensation: MutableHistogram = { ...sum.compensation }
-  if (!custom) {
-    const zero = reconcileZero(value, compensation, other)
-    value = { ...zero.value }
-    compensation = { ...zero.compensation! }
-    kahan.set(value.zeroCount, compensation.zeroCount)
-    kahan.add(zero.otherZeroCount)
-    kahan.add(zero.otherZeroCompensation)
-    value.zeroCount = kahan.sum
-    compensation.zeroCount = kahan.rest
-  }
-  kahan.set(value.count, compensation.count)
-  kahan.add(other.count)
-  value.count = kahan.sum
-  compensation.count = kahan.rest
-  kahan.set(value.sum, compensation.sum)
-  kahan.add(other.sum)
-  value.sum = kahan.sum
-  compensation.sum = kahan.rest
-  if (custom) {
-    if (!boundsMatch(a.customBounds, other.customBounds)) {
-      const bounds = commonBounds(a.customBounds, other.customBounds)
-      const values = new Float64Array(bounds.length + 1)
-      const rest = new Float64Array(bounds.length + 1)
-      mapToBounds(sideOf(a, true), sum.compensation.positiveBuckets, a.customBounds, bounds, values, rest, 1)
-      mapToBounds(sideOf(other, true), null, other.customBounds, bounds, values, rest, 1)
-      const both = populated(values, rest)
-      value.customBounds = compensation.customBounds = bounds.length === 0 ? null : bounds
-      setSide(value, true, both.values)
-      setSide(compensation, true, both.rest)
-      return { result: { value, compensation }, resetCollision, boundsReconciled: true }
-    }
-    addSideToSum(value, compensation, sideOf(value, true), compensation.positiveBuckets, sideOf(other, true), null, true)
-    return { result: { value, compensation }, resetCollision, boundsReconciled: false }
-  }
-  const schema = Math.min(a.schema, other.schema)
-  for (const positive of sides) {
-    const restBefore = positive ? compensation.positiveBuckets : compensation.negativeBuckets
-    const own = reduceCompensated(sideOf(value, positive), restBefore, a.schema, schema)
-    const theirs = reduceCompensated(sideOf(other, positive), null, other.schema, schema)
-    let otherSide = theirs.side
-    let otherRest = theirs.rest
-    const kept = dropWithinZero(otherSide, schema, value.zeroThreshold)
-    if (kept !== otherSide && otherRest !== null) otherRest = otherRest.subarray(otherSide.counts.length - kept.counts.length)
-    otherSide = kept
-    addSideToSum(value, compensation, own.side, own.rest!, otherSide, otherRest, positive)
-  }
-  value.schema = compensation.schema = schema
-  compensation.zeroThreshold = value.zeroThreshold
-  return { result: { value, compensation }, resetCollision, boundsReconciled: false }
-}
-
-/** One compensated sum added to another. */
-export function mergeSums(a: HistogramSum, b: HistogramSum): Combined<HistogramSum> | null {
-  const first = addToSum(a, b.value)
-  if (first === null) return null
-  const second = addToSum(first.result, b.compensation)
-  if (second === null) return null
-  return {
-    result: second.result,
-    resetCollision: first.resetCollision,
-    boundsReconciled: first.boundsReconciled || second.boundsReconciled,
-  }
-}
-
-/** The value of a compensated sum. */
-export function finishSum(sum: HistogramSum): Histogram {
-  const added = add(sum.value, sum.compensation)
-  return added === null ? sum.value : added.result
-}
-
-function addSideToSum(
-  value: MutableHistogram,
-  compensation: MutableHistogram,
-  own: Side,
-  ownRest: Float64Array,
-  other: Side,
-  otherRest: Float64Array | null,
-  positive: boolean,
-): void {
-  const indexes = new Int32Array(own.indexes.length + other.indexes.length)
-  const counts = new Float64Array(indexes.length)
-  const rest = new Float64Array(indexes.length)
-  let n = 0
-  let i = 0
-  let j = 0
-  while (i < own.indexes.length || j < other.indexes.length) {
-    const x = i < own.indexes.length ? own.indexes[i]! : Infinity
-    const y = j < other.indexes.length ? other.indexes[j]! : Infinity
-    indexes[n] = Math.min(x, y)
-    if (x < y) {
-      counts[n] = own.counts[i]!
-      rest[n] = ownRest[i++]!
-    } else if (y < x) {
-      counts[n] = other.counts[j]!
-      rest[n] = otherRest === null ? 0 : otherRest[j]!
-      j++
-    } else {
-      kahan.set(own.counts[i]!, ownRest[i++]!)
-      kahan.add(other.counts[j]!)
-      if (otherRest !== null && otherRest[j] !== 0) kahan.add(otherRest[j]!)
-      j++
-      counts[n] = kahan.sum
-      rest[n] = kahan.rest
-    }
-    n++
-  }
-  const spans =
-    n === own.indexes.length && own.counts === (positive ? value.positiveBuckets : value.negativeBuckets)
-      ? positive
-        ? value.positiveSpans
-        : value.negativeSpans
-      : spansOf(indexes, n)
-  setSide(value, positive, { spans, counts: n === counts.length ? counts : counts.slice(0, n) })
-  setSide(compensation, positive, { spans, counts: n === rest.length ? rest : rest.slice(0, n) })
-}
-
-function reduceCompensated(side: Side, rest: Float64Array | null, from: number, to: number): { side: Side; rest: Float64Array | null } {
-  if (from === to) return { side, rest }
-  const reduced = reduceSide(side, from, to)
-  const counts = new Float64Array(reduced.indexes.length)
-  const restOut = new Float64Array(reduced.indexes.length)
-  let n = -1
-  for (let i = 0; i < side.indexes.length; i++) {
-    const index = reduceSide({ indexes: side.indexes.subarray(i, i + 1), counts: side.counts.subarray(i, i + 1) }, from, to).indexes[0]!
-    if (n >= 0 && reduced.indexes[n] === index) {
-      kahan.set(counts[n]!, restOut[n]!)
-      kahan.add(side.counts[i]!)
-      kahan.add(rest === null ? 0 : rest[i]!)
-      counts[n] = kahan.sum
-      restOut[n] = kahan.rest
-    } else {
-      n++
-      counts[n] = side.counts[i]!
-      restOut[n] = rest === null ? 0 : rest[i]!
-    }
-  }
-  return { side: { indexes: reduced.indexes, counts }, rest: restOut }
-}
-
-const collision = -1
-
-function combinedReset(own: CounterReset, other: CounterReset): CounterReset | typeof collision {
+export function combinedReset(own: CounterReset, other: CounterReset): CounterReset | typeof collision {
   if (own === other || own === counterReset.gauge) return own
   if (other === counterReset.gauge) return counterReset.gauge
   if (own === counterReset.unknown || other === counterReset.unknown) return counterReset.unknown
@@ -372,7 +203,7 @@ export function boundsMatch(a: Float64Array | null, b: Float64Array | null): boo
   return true
 }
 
-function commonBounds(a: Float64Array | null, b: Float64Array | null): Float64Array {
+export function commonBounds(a: Float64Array | null, b: Float64Array | null): Float64Array {
   const x = a ?? noBuckets
   const y = b ?? noBuckets
   const out = new Float64Array(Math.min(x.length, y.length))
@@ -387,8 +218,10 @@ function commonBounds(a: Float64Array | null, b: Float64Array | null): Float64Ar
   return out.slice(0, n)
 }
 
+const kahan = new Compensated()
+
 /** Adds counts to the buckets of fewer bounds, compensated. */
-function mapToBounds(
+export function mapToBounds(
   side: Side,
   sideRest: Float64Array | null,
   bounds: Float64Array | null,
@@ -414,7 +247,7 @@ function mapToBounds(
   }
 }
 
-function populated(values: Float64Array, rest: Float64Array): { values: SpannedSide; rest: SpannedSide } {
+export function populated(values: Float64Array, rest: Float64Array): { values: SpannedSide; rest: SpannedSide } {
   const indexes = new Int32Array(values.length)
   const counts = new Float64Array(values.length)
   const rests = new Float64Array(values.length)
@@ -430,7 +263,7 @@ function populated(values: Float64Array, rest: Float64Array): { values: SpannedS
 }
 
 /** Count, adjusted threshold and rest of a zero bucket that is as wide as `threshold`, widened further where that lies in a populated bucket. */
-function zeroCountFor(
+export function zeroCountFor(
   histogram: Histogram,
   compensation: Histogram | null,
   threshold: number,
@@ -464,7 +297,7 @@ function zeroCountFor(
 }
 
 /** Widens the zero buckets of two histograms until they are equal. The other histogram is not changed: its zero count is returned. */
-function reconcileZero(
+export function reconcileZero(
   value: Histogram,
   compensation: Histogram | null,
   other: Histogram,
@@ -624,72 +457,4 @@ export function histogramSize(histogram: Histogram): number {
     histogram.negativeBuckets.length +
     (histogram.customBounds === null ? 0 : histogram.customBounds.length)
   return Math.trunc((168 + 8 * elements + 8) / 16)
-}
-
-/**
- * Whether the counter was reset between `previous` and `current`: by the hint where it says so, else where a count fell, a populated bucket
- * vanished, or the resolution rose or the zero bucket shrank (which only happens with a reset).
- */
-export function detectReset(current: Histogram, previous: Histogram): boolean {
-  if (current.counterReset === counterReset.reset) return true
-  if (current.counterReset === counterReset.notReset) return false
-  if (current.count < previous.count) return true
-  if (usesCustomBuckets(current)) {
-    if (!usesCustomBuckets(previous)) return true
-    if (!boundsMatch(current.customBounds, previous.customBounds)) return fellOnCommonBounds(current, previous)
-  } else if (usesCustomBuckets(previous)) return true
-  if (current.schema > previous.schema) return true
-  if (current.zeroThreshold < previous.zeroThreshold) return true
-  if (current.zeroThreshold === previous.zeroThreshold) {
-    if (current.zeroCount < previous.zeroCount) return true
-  } else {
-    const wider = zeroCountFor(previous, null, current.zeroThreshold)
-    if (wider.threshold !== current.zeroThreshold || current.zeroCount < wider.count) return true
-  }
-  for (const positive of sides) {
-    const now = positive ? current.positiveBuckets : current.negativeBuckets
-    const before = positive ? previous.positiveBuckets : previous.negativeBuckets
-    const nowSpans = positive ? current.positiveSpans : current.negativeSpans
-    const beforeSpans = positive ? previous.positiveSpans : previous.negativeSpans
-    if (
-      current.schema === previous.schema &&
-      current.zeroThreshold === previous.zeroThreshold &&
-      now.length === before.length &&
-      spansAlike(nowSpans, beforeSpans)
-    ) {
-      for (let i = 0; i < now.length; i++) if (now[i]! < before[i]!) return true
-      continue
-    }
-    const a = dropWithinZero(sideOf(current, positive), current.schema, current.zeroThreshold)
-    const b = dropWithinZero(reduceSide(sideOf(previous, positive), previous.schema, current.schema), current.schema, current.zeroThreshold)
-    for (let i = 0, j = 0; j < b.indexes.length; j++) {
-      while (i < a.indexes.length && a.indexes[i]! < b.indexes[j]!) i++
-      if (i < a.indexes.length && a.indexes[i] === b.indexes[j]) {
-        if (a.counts[i]! < b.counts[j]!) return true
-      } else if (b.counts[j] !== 0) return true
-    }
-  }
-  return false
-}
-
-/** With different custom bounds: whether a count fell between two bounds that both have. */
-function fellOnCommonBounds(current: Histogram, previous: Histogram): boolean {
-  const bounds = commonBounds(current.customBounds, previous.customBounds)
-  const now = plainSums(current, bounds)
-  const before = plainSums(previous, bounds)
-  for (let i = 0; i < now.length; i++) if (now[i]! < before[i]!) return true
-  return false
-}
-
-function plainSums(histogram: Histogram, bounds: Float64Array): Float64Array {
-  const side = sideOf(histogram, true)
-  const own = histogram.customBounds ?? noBuckets
-  const out = new Float64Array(bounds.length + 1)
-  let at = 0
-  for (let i = 0; i < side.indexes.length; i++) {
-    const upper = side.indexes[i]! < own.length ? own[side.indexes[i]!]! : Infinity
-    while (at < bounds.length && bounds[at]! < upper) at++
-    out[at]! += side.counts[i]!
-  }
-  return out
 }

@@ -1,17 +1,8 @@
 // sum, avg, count, group, min, max, stddev and stdvar: accumulators in columns, group by group and step by step. All but stddev and stdvar
 // can be taken apart: every shard aggregates its own series and the parts are merged. Source of the arithmetic: prometheus promql/engine.go.
 import { counterReset, type Histogram } from '../model/histogram.ts'
-import {
-  addToSum,
-  compact,
-  divide,
-  finishSum,
-  mergeSums,
-  multiply,
-  overflows,
-  startSum,
-  type HistogramSum,
-} from '../model/histogram-arithmetic.ts'
+import { compact, divide, multiply, overflows } from '../model/histogram-arithmetic.ts'
+import { addToSum, finishSum, mergeSums, startSum, type HistogramSum } from '../model/histogram-sum.ts'
 import { labelsKey, labelValue, metricName, onlyLabels, type Labels } from '../model/labels.ts'
 import type { Annotations } from './annotations.ts'
 import type { Span } from './ast.ts'

@@ -20,14 +20,15 @@ import type { Labels } from '../model/labels.ts'
 import type { Budget } from './budget.ts'
 import { Evaluation } from './evaluate.ts'
 import { runLeaf, type LeafResult } from './leaf.ts'
-import type { Plan } from './plan.ts'
+import type { Plan } from './plan-node.ts'
 import type { QueryResult } from './result.ts'
 
 export { Annotations } from './annotations.ts'
 export { Budget, type BudgetOptions } from './budget.ts'
 export { Evaluation } from './evaluate.ts'
 export { runLeaf, type EvaluationFeatures, type Leaf, type LeafResult } from './leaf.ts'
-export { plan, type Plan, type PlanOptions } from './plan.ts'
+export { plan, type PlanOptions } from './plan.ts'
+export type { Plan } from './plan-node.ts'
 export { matrixSeries, vectorSamplesOf, type QueryResult, type QueryStats, type QueryValue, type VectorSample } from './result.ts'
 
 /** Everything in one thread over one source. */

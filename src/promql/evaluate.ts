@@ -1,7 +1,6 @@
 // The part of a plan that does not lie next to the data: merging what leaves gave, functions, operators, aggregations that don't decompose.
 // A node is evaluated once for all its steps; its value is dropped as soon as nobody needs it any more.
-import { counterReset } from '../model/histogram.ts'
-import { multiply, withCounterReset } from '../model/histogram-arithmetic.ts'
+import { multiply } from '../model/histogram-arithmetic.ts'
 import { compareLabels } from '../model/labels.ts'
 import { SampleColumns } from '../model/samples.ts'
 import { nativeVariance } from './functions/quantile.ts'
@@ -30,17 +29,18 @@ import {
   type FunctionContext,
 } from './functions/instant.ts'
 import { keepsName, RangeRunner } from './functions/range.ts'
-import type { Leaf, LeafResult, LeafStats, RawSeries } from './leaf.ts'
+import type { Leaf, LeafResult, RawSeries } from './leaf.ts'
+import { addTo, mergeLeafResults } from './leaf-merge.ts'
 import { scalarVectorOperation, setOperation, vectorOperation, type BinaryContext } from './matching.ts'
 import { scalarOperation } from './operators.ts'
-import { childrenOf, type Node, type Plan } from './plan.ts'
+import { childrenOf, type Node, type Plan } from './plan-node.ts'
 import { countValues, groupQuantile, keepExtremes, keepFirst, keepRatio } from './ranking.ts'
+import { columnsOfRow, mergeSubqueryRead } from './subquery.ts'
 import { rowSeries, type QueryResult, type QueryValue } from './result.ts'
 import {
   dropsName,
   duplicateText,
   emptyVector,
-  floatSample,
   hasDuplicates,
   histogramSample,
   mergeDuplicates,
@@ -547,10 +547,6 @@ function isAccumulated(op: AggregateOp): op is AccumulatedOp {
   )
 }
 
-function addTo(into: Float64Array, from: Float64Array): void {
-  for (let k = 0; k < from.length; k++) into[k]! += from[k]!
-}
-
 /** Row numbers in the order of labels. */
 function sortedRows(vector: Vector, budget: Budget): Int32Array {
   const { labels } = vector
@@ -558,122 +554,4 @@ function sortedRows(vector: Vector, budget: Budget): Int32Array {
   const rows = new Int32Array(vector.length)
   for (let i = 0; i < rows.length; i++) rows[i] = i
   return rows.sort((a, b) => compareLabels(labels[a]!, labels[b]!))
-}
-
-/** A row of a subquery's result as samples. Hints about resets go: samples in between may be missing or doubled. */
-function columnsOfRow(input: Vector, row: number, { startMs, stepMs }: { startMs: number; stepMs: number }, columns: SampleColumns): void {
-  columns.clear()
-  columns.reserve(input.steps)
-  const base = row * input.steps
-  const { times, values } = columns
-  if (input.histograms === null || input.histograms[row] === null) {
-    let n = 0
-    for (let k = 0; k < input.steps; k++) {
-      if (input.presence[base + k] !== floatSample) continue
-      times[n] = startMs + k * stepMs
-      values[n++] = input.values[base + k]!
-    }
-    columns.length = n
-    return
-  }
-  for (let k = 0; k < input.steps; k++) {
-    const kind = input.presence[base + k]!
-    if (kind === floatSample) columns.push(startMs + k * stepMs, input.values[base + k]!)
-    else if (kind === histogramSample) {
-      let histogram = input.histograms[row]![k]!
-      if (histogram.counterReset === counterReset.reset || histogram.counterReset === counterReset.notReset)
-        histogram = withCounterReset(histogram, counterReset.unknown)
-      columns.push(startMs + k * stepMs, 0, histogram)
-    }
-  }
-}
-
-/**
- * Samples a subquery read count where they are used first: at the earliest outer step whose window holds them; those between windows count
- * nowhere. Source: prometheus util/stats MergeSamplesReadFromSubquery.
- */
-function mergeSubqueryRead(
-  into: Float64Array,
-  outer: { startMs: number; stepMs: number; steps: number },
-  read: Float64Array,
-  inner: { startMs: number; stepMs: number },
-  offsetMs: number,
-  rangeMs: number,
-): void {
-  for (let k = 0; k < read.length && into.length > 0; k++) {
-    if (read[k] === 0) continue
-    if (outer.steps <= 1) {
-      into[0]! += read[k]!
-      continue
-    }
-    const time = inner.startMs + k * inner.stepMs + offsetMs
-    const step = Math.min(outer.steps - 1, time > outer.startMs ? Math.ceil((time - outer.startMs) / outer.stepMs) : 0)
-    if (rangeMs > 0 && time <= outer.startMs + step * outer.stepMs - rangeMs) continue
-    into[step]! += read[k]!
-  }
-}
-
-/** What a leaf gave on several sources as if it had run on one. Series of different sources must be different series. */
-export function mergeLeafResults(leaf: Leaf, results: readonly LeafResult[], budget: Budget): LeafResult {
-  if (results.length === 1) return results[0]!
-  const { steps } = leaf.grid
-  const annotations = new Annotations()
-  const stats: LeafStats = { samples: new Float64Array(steps), read: new Float64Array(steps), peak: 0 }
-  for (const result of results) {
-    for (const annotation of result.annotations) annotations.add(annotation)
-    addTo(stats.samples, result.stats.samples)
-    addTo(stats.read, result.stats.read)
-    stats.peak += result.stats.peak
-  }
-  const merged: LeafResult = { vector: null, parts: [], kept: [], raw: null, annotations: annotations.entries, stats }
-  if (leaf.work.kind === 'raw') {
-    merged.raw = results.flatMap((result) => result.raw ?? [])
-    return merged
-  }
-  if (leaf.wantsVector)
-    merged.vector = concatenate(
-      steps,
-      results.map((result) => result.vector!),
-      budget,
-    )
-  leaf.aggregates.forEach((aggregate, i) => {
-    if (aggregate.op === 'topk' || aggregate.op === 'bottomk') {
-      const all = concatenate(
-        steps,
-        results.map((result) => result.kept[i]!),
-        budget,
-      )
-      merged.kept.push(keepExtremes(all, aggregate, aggregate.k, new Annotations(), budget, null))
-      merged.parts.push(null)
-      return
-    }
-    const grouping = new Grouping(aggregate.grouping, aggregate.without)
-    const accumulator = new Accumulator(aggregate.op, steps, grouping, aggregate.exprSpan, annotations, budget)
-    for (const result of results) accumulator.merge(result.parts[i]!)
-    merged.parts.push(accumulator.part())
-    merged.kept.push(null)
-  })
-  budget.notePeak(stats.peak)
-  return merged
-}
-
-function concatenate(steps: number, vectors: readonly Vector[], budget: Budget): Vector {
-  let rows = 0
-  for (const vector of vectors) rows += vector.length
-  const out = startVector(steps, rows, budget)
-  let distinct = true
-  for (const vector of vectors) {
-    distinct &&= vector.distinctWithoutNames
-    if (vector.length === 0) continue
-    out.namesPending = vector.namesPending
-    const base = out.length * steps
-    const cells = vector.length * steps
-    budget.tick(cells >> 3)
-    out.values.set(vector.values.subarray(0, cells), base)
-    out.presence.set(vector.presence.subarray(0, cells), base)
-    for (let i = 0; i < vector.length; i++)
-      pushRow(out, vector.labels[i]!, vector.histograms === null ? null : vector.histograms[i]!, dropsName(vector, i))
-  }
-  out.distinctWithoutNames = distinct
-  return out
 }

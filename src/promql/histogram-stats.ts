@@ -1,7 +1,7 @@
 // Histograms of which only count and sum are needed (histogram_count, histogram_sum, histogram_avg) travel without their buckets. Resets are
 // found while the buckets are there and kept in the hint. Source: prometheus promql/histogram_stats_iterator.go.
 import { counterReset, type CounterReset, type Histogram } from '../model/histogram.ts'
-import { detectReset } from '../model/histogram-arithmetic.ts'
+import { detectReset } from '../model/histogram-reset.ts'
 import { noBuckets, noSpans } from '../model/histogram-buckets.ts'
 import { isStaleAt } from '../model/staleness.ts'
 import type { SampleColumns } from '../model/samples.ts'

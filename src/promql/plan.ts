@@ -14,21 +14,20 @@ import type {
   AggregateOp,
   AtModifier,
   Binary,
-  BinaryOp,
   Call,
-  DurationExpr,
   Expr,
   MatrixSelector,
   Span,
   Subquery,
   ValueType,
-  VectorMatching,
   VectorSelector,
 } from './ast.ts'
 import { executionError } from './budget.ts'
 import { documentedType, valueType } from './check.ts'
 import type { RangeCall } from './functions/range.ts'
 import type { EvaluationFeatures, Grid, Leaf, LeafAggregate, LookbackMode } from './leaf.ts'
+import { childrenOf, type Node, type NodeBody, type Plan, type PlannedLeaf, type Spans } from './plan-node.ts'
+import { contextFunctions, Durations, InvarianceFinder, stepDependent, withoutParens } from './plan-time.ts'
 
 export type PlanOptions = Readonly<{
   startMs: number
@@ -40,80 +39,6 @@ export type PlanOptions = Readonly<{
   defaultSubqueryStepMs: number | ((rangeMs: number) => number)
   features?: Partial<EvaluationFeatures>
 }>
-
-type NodeBody =
-  | Readonly<{ kind: 'number'; value: number }>
-  | Readonly<{ kind: 'time' }>
-  | Readonly<{ kind: 'string'; value: string }>
-  /** What a leaf gives: its series (part −1), one of its aggregates, or raw samples. */
-  | Readonly<{ kind: 'leaf'; leaf: number; part: number }>
-  /** Evaluated at one step, the same at all of them. */
-  | Readonly<{ kind: 'constant'; of: Node }>
-  /** A range function over a subquery. */
-  | Readonly<{
-      kind: 'subqueryCall'
-      call: RangeCall
-      params: readonly Node[]
-      of: Node
-      firstEndMs: number
-      stepMs: number
-      offsetMs: number
-      spans: Spans
-    }>
-  /** A subquery as the result of an instant query. */
-  | Readonly<{ kind: 'subquery'; of: Node }>
-  | Readonly<{
-      kind: 'aggregate'
-      op: AggregateOp
-      of: Node
-      param: Node | null
-      /** Label of count_values. */
-      label: string
-      grouping: readonly string[]
-      without: boolean
-      spans: Spans
-    }>
-  | Readonly<{
-      kind: 'call'
-      func: string
-      args: readonly Node[]
-      /** String arguments, in order. */
-      strings: readonly string[]
-      /** absent and absent_over_time: labels of the result; info: the data label matchers. */
-      matchers: readonly Matcher[]
-      /** Positions of the call, then of its arguments. */
-      spans: Spans
-    }>
-  | Readonly<{ kind: 'negate'; of: Node }>
-  | Readonly<{
-      kind: 'binary'
-      op: BinaryOp
-      left: Node
-      right: Node
-      returnBool: boolean
-      matching: VectorMatching | null
-      spans: Spans
-    }>
-
-/** Positions for annotations. Of nodes that are shared the last one written counts, as upstream's last annotation does. */
-export type Spans = { list: readonly Span[] }
-
-export type Node = NodeBody & Readonly<{ id: number; grid: Grid; type: ValueType }>
-
-export type Plan = Readonly<{
-  root: Node
-  leaves: readonly PlannedLeaf[]
-  /** Leaf numbers in the order they can be run: those of a stage need scalar arguments from the stages before it. Mostly there is one stage. */
-  stages: readonly (readonly number[])[]
-  grid: Grid
-  isInstant: boolean
-  type: ValueType
-  features: EvaluationFeatures
-  nodeCount: number
-}>
-
-/** A leaf, and the nodes its range call's scalar arguments come from where they are not known yet. */
-export type PlannedLeaf = { leaf: Leaf; params: readonly Node[]; stage: number }
 
 /** A plan can be made for any sound expression; throws PROMQL_PARSE where a duration is not sound or the type does not suit the query. */
 export function plan(expr: Expr, options: PlanOptions): Plan {
@@ -140,33 +65,14 @@ function gridOf(startMs: number, endMs: number, stepMs: number): Grid {
 
 const foldedOps: ReadonlySet<string> = new Set(['sum', 'avg', 'count', 'group', 'min', 'max'])
 
-/** Functions whose result depends on the evaluation time even where their arguments do not. */
-const stepDependent: ReadonlySet<string> = new Set([
-  'days_in_month',
-  'day_of_month',
-  'day_of_week',
-  'day_of_year',
-  'hour',
-  'minute',
-  'month',
-  'year',
-  'predict_linear',
-  'time',
-  'timestamp',
-])
-
-/** Functions that PromQL folds into numbers once the query's times are known. */
-const contextFunctions: ReadonlySet<string> = new Set(['start', 'end', 'range', 'step'])
-
 const statsFunctions: ReadonlySet<string> = new Set(['histogram_count', 'histogram_sum', 'histogram_avg'])
 const bucketFunctions: ReadonlySet<string> = new Set(['histogram_quantile', 'histogram_quantiles', 'histogram_fraction'])
-
-type Invariance = Readonly<{ invariant: boolean; wrap: boolean }>
 
 class PlanBuilder {
   readonly #options: PlanOptions
   readonly #features: EvaluationFeatures
-  readonly #invariance = new Map<Expr, Invariance>()
+  readonly #invariance = new InvarianceFinder()
+  readonly #durations: Durations
   readonly #nodes = new Map<string, Node>()
   readonly #leaves: PlannedLeaf[] = []
   readonly #leafOf = new Map<string, number>()
@@ -176,6 +82,7 @@ class PlanBuilder {
   #needsBuckets = 0
   constructor(options: PlanOptions) {
     this.#options = options
+    this.#durations = new Durations(options.stepMs, options.stepMs === 0 ? 0 : options.endMs - options.startMs)
     this.#features = {
       delayedNameRemoval: options.features?.delayedNameRemoval ?? false,
       useStartTimestamps: options.features?.useStartTimestamps ?? false,
@@ -214,7 +121,7 @@ class PlanBuilder {
   build(expr: Expr, grid: Grid): Node {
     if (expr.kind === 'paren') return this.build(expr.expr, grid)
     if (grid.steps > 1) {
-      const { invariant, wrap } = this.#invarianceOf(expr)
+      const { invariant, wrap } = this.#invariance.of(expr)
       if (invariant && wrap) return this.#constant(expr, grid)
     }
     switch (expr.kind) {
@@ -282,7 +189,7 @@ class PlanBuilder {
 
   #raw(expr: MatrixSelector, grid: Grid): Node {
     const { selector } = expr
-    const rangeMs = this.#duration(expr.range, false)
+    const rangeMs = this.#durations.ms(expr.range, false)
     const look = this.#lookOf(selector, grid)
     const reach = selector.anchored || selector.smoothed ? this.#options.lookbackMs : 0
     return this.#leafNode('matrix', [], {
@@ -310,7 +217,7 @@ class PlanBuilder {
   }
 
   #lookOf(expr: VectorSelector, grid: Grid): Look {
-    const offset = expr.offset === null ? 0 : this.#duration(expr.offset, true)
+    const offset = expr.offset === null ? 0 : this.#durations.ms(expr.offset, true)
     return this.#look(expr.at, offset, grid)
   }
 
@@ -438,7 +345,7 @@ class PlanBuilder {
   }
 
   #selectorCall(call: Omit<RangeCall, 'rangeMs' | 'params'>, range: MatrixSelector, params: readonly Node[], grid: Grid): Node {
-    const rangeMs = this.#duration(range.range, false)
+    const rangeMs = this.#durations.ms(range.range, false)
     const { selector } = range
     const look = this.#lookOf(selector, grid)
     const back = selector.anchored || selector.smoothed ? this.#options.lookbackMs : 0
@@ -463,9 +370,9 @@ class PlanBuilder {
   }
 
   #subquery(expr: Subquery, grid: Grid): { of: Node; rangeMs: number; look: Look; offsetMs: number } {
-    const rangeMs = this.#duration(expr.range, false)
-    const offsetMs = expr.offset === null ? 0 : this.#duration(expr.offset, true)
-    const written = expr.step === null ? 0 : this.#duration(expr.step, false)
+    const rangeMs = this.#durations.ms(expr.range, false)
+    const offsetMs = expr.offset === null ? 0 : this.#durations.ms(expr.offset, true)
+    const written = expr.step === null ? 0 : this.#durations.ms(expr.step, false)
     const { defaultSubqueryStepMs } = this.#options
     const fallback = typeof defaultSubqueryStepMs === 'number' ? defaultSubqueryStepMs : defaultSubqueryStepMs(rangeMs)
     const stepMs = written > 0 ? written : Math.max(1, fallback)
@@ -476,7 +383,7 @@ class PlanBuilder {
     if (startMs <= low) startMs += stepMs
     const inner = gridOf(startMs, grid.steps === 0 ? startMs - 1 : look.lastMs, stepMs)
     this.#needsBuckets++ // resets are found among all samples, not only those the subquery gives
-    const invariant = inner.steps > 1 && this.#invarianceOf(expr.expr).invariant
+    const invariant = inner.steps > 1 && this.#invariance.of(expr.expr).invariant
     const of = invariant ? this.#constant(withoutParens(expr.expr), inner) : this.build(expr.expr, inner)
     this.#needsBuckets--
     return { of, rangeMs, look, offsetMs }
@@ -521,9 +428,9 @@ class PlanBuilder {
   #firstSelector(expr: Expr, around: readonly Subquery[]): { found: boolean; at: AtModifier | null; offsetMs: number } {
     if (expr.kind === 'selector') {
       let at = expr.at
-      let offsetMs = expr.offset === null ? 0 : this.#duration(expr.offset, true)
+      let offsetMs = expr.offset === null ? 0 : this.#durations.ms(expr.offset, true)
       for (let i = around.length - 1; at === null && i >= 0; i--) {
-        offsetMs += around[i]!.offset === null ? 0 : this.#duration(around[i]!.offset!, true)
+        offsetMs += around[i]!.offset === null ? 0 : this.#durations.ms(around[i]!.offset!, true)
         at = around[i]!.at
       }
       return { found: true, at, offsetMs }
@@ -613,115 +520,9 @@ class PlanBuilder {
       JSON.stringify([op, left.id, right.id, returnBool, matching], nonFinite),
     )
   }
-
-  // ── what depends on the step ──
-
-  #invarianceOf(expr: Expr): Invariance {
-    const known = this.#invariance.get(expr)
-    if (known !== undefined) return known
-    const found = this.#findInvariance(expr)
-    this.#invariance.set(expr, found)
-    return found
-  }
-
-  #findInvariance(expr: Expr): Invariance {
-    switch (expr.kind) {
-      case 'selector':
-        return { invariant: expr.at !== null, wrap: expr.at !== null }
-      case 'matrix':
-        return { invariant: expr.selector.at !== null, wrap: false }
-      case 'subquery':
-        return { invariant: expr.at !== null, wrap: false }
-      case 'aggregate': {
-        const inner = this.#invarianceOf(expr.expr)
-        const param = expr.param === null || this.#invarianceOf(expr.param).invariant
-        return { invariant: inner.invariant && param, wrap: inner.wrap }
-      }
-      case 'binary': {
-        const both = this.#invarianceOf(expr.left).invariant && this.#invarianceOf(expr.right).invariant
-        return { invariant: both, wrap: both }
-      }
-      case 'call': {
-        if (contextFunctions.has(expr.func)) return { invariant: true, wrap: false }
-        const args = expr.args.map(withoutParens)
-        const all = args.every((arg) => this.#invarianceOf(arg).invariant)
-        const safe = !stepDependent.has(expr.func) || (expr.func === 'timestamp' && args.every((arg) => arg.kind === 'selector'))
-        return { invariant: all && safe, wrap: all && safe }
-      }
-      case 'paren':
-      case 'unary':
-        return this.#invarianceOf(expr.expr)
-      case 'string':
-      case 'number':
-        return { invariant: true, wrap: false }
-    }
-  }
-
-  // ── durations ──
-
-  /** A duration in whole ms. Throws PROMQL_PARSE with its offsets, as Prometheus does. */
-  #duration(expr: DurationExpr, mayBeNegative: boolean): number {
-    if (expr.kind === 'constant') return expr.ms
-    const seconds = this.#seconds(expr)
-    const { from, to } = expr.span
-    const refuse = (why: string): never => {
-      throw new PromhiveError('PROMQL_PARSE', `${from}:${to}: ${why}`)
-    }
-    if (!Number.isFinite(seconds)) refuse('duration is NaN or infinite')
-    if (seconds <= 0 && !mayBeNegative) refuse('duration must be greater than 0')
-    if (Math.abs(seconds) > 2 ** 63 / 1e9) refuse('duration is out of range')
-    return Math.trunc(seconds * 1000)
-  }
-
-  #seconds(expr: DurationExpr): number {
-    switch (expr.kind) {
-      case 'constant':
-        return expr.ms / 1000
-      case 'step':
-        return this.#options.stepMs / 1000
-      case 'range':
-        return (this.#queryEnd() - this.#options.startMs) / 1000
-      case 'unary':
-        return expr.op === '-' ? -this.#seconds(expr.operand) : this.#seconds(expr.operand)
-      case 'paren':
-        return this.#seconds(expr.inner)
-      case 'minOf':
-        return Math.min(this.#seconds(expr.left), this.#seconds(expr.right))
-      case 'maxOf':
-        return Math.max(this.#seconds(expr.left), this.#seconds(expr.right))
-      case 'binary': {
-        const left = this.#seconds(expr.left)
-        const right = this.#seconds(expr.right)
-        if (right === 0 && (expr.op === '/' || expr.op === '%'))
-          throw new PromhiveError(
-            'PROMQL_PARSE',
-            `${expr.span.from}:${expr.span.to}: ${expr.op === '/' ? 'division by zero' : 'modulo by zero'}`,
-          )
-        switch (expr.op) {
-          case '+':
-            return left + right
-          case '-':
-            return left - right
-          case '*':
-            return left * right
-          case '/':
-            return left / right
-          case '%':
-            return left % right
-          case '^':
-            return left ** right
-        }
-      }
-    }
-  }
 }
 
 type Look = Readonly<{ shiftMs: number; fixedMs: number | null; firstMs: number; lastMs: number }>
-
-export function withoutParens(expr: Expr): Expr {
-  while (expr.kind === 'paren') expr = expr.expr
-  return expr
-}
 
 function subExpressions(expr: Expr): readonly Expr[] {
   switch (expr.kind) {
@@ -737,25 +538,6 @@ function subExpressions(expr: Expr): readonly Expr[] {
       return expr.param === null ? [expr.expr] : [expr.expr, expr.param]
     case 'binary':
       return [expr.left, expr.right]
-    default:
-      return []
-  }
-}
-
-export function childrenOf(node: Node): readonly Node[] {
-  switch (node.kind) {
-    case 'constant':
-    case 'subquery':
-    case 'negate':
-      return [node.of]
-    case 'subqueryCall':
-      return [...node.params, node.of]
-    case 'aggregate':
-      return node.param === null ? [node.of] : [node.param, node.of]
-    case 'call':
-      return node.args
-    case 'binary':
-      return [node.left, node.right]
     default:
       return []
   }

@@ -23,7 +23,7 @@ export type Vector = {
   labels: Labels[]
   values: Float64Array
   presence: Uint8Array
-  /** Per series, null where it has none; null where no series has any. */
+  /** Per series, null where it has none; null where no series has one. */
   histograms: (HistogramRow | null)[] | null
   /** Delayed name removal: 1 where `__name__` (and type and unit) go at the end of the query; null where none do. */
   dropNames: Uint8Array | null

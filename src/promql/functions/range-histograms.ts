@@ -4,21 +4,18 @@ import { growthFactor, growthFactorFromStart, startedAnew, startOverlaps } from 
 import { counterReset, type Histogram } from '../../model/histogram.ts'
 import {
   add,
-  addToSum,
   compact,
   copyToSchema,
-  detectReset,
   divide,
   emptyLike,
-  finishSum,
   multiply,
   overflows,
-  startSum,
   subtract,
   usesCustomBuckets,
   withCounterReset,
-  type HistogramSum,
 } from '../../model/histogram-arithmetic.ts'
+import { addToSum, finishSum, startSum, type HistogramSum } from '../../model/histogram-sum.ts'
+import { detectReset } from '../../model/histogram-reset.ts'
 import type { Annotations } from '../annotations.ts'
 import type { Span } from '../ast.ts'
 

@@ -1,6 +1,7 @@
 // Series in memory: what promqltest loads into and queries read from. Also good for unit tests of rules.
 import { counterReset, type CounterReset, type Histogram } from '../../model/histogram.ts'
-import { boundsMatch, detectReset, withCounterReset } from '../../model/histogram-arithmetic.ts'
+import { boundsMatch, withCounterReset } from '../../model/histogram-arithmetic.ts'
+import { detectReset } from '../../model/histogram-reset.ts'
 import { compareLabels, labelsKey, labelValue, type Labels } from '../../model/labels.ts'
 import { compileMatchers } from '../../model/matching.ts'
 import type { SampleColumns, SelectQuery, SeriesSet, SeriesSource } from '../../model/samples.ts'
