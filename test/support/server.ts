@@ -74,16 +74,14 @@ export class ServerHome {
     const child = this.spawn(...extra)
     const address = await until(
       'the server is ready',
-      () => {
-        if (child.ended) throw new Error(`it ended:\n${child.log}`)
-        return /msg="Server is ready.*? address=(\S+)/.exec(child.log)?.[1]
-      },
+      () => /msg="Server is ready.*? address=(\S+)/.exec(child.log)?.[1] ?? (child.ended ? 'ended' : null),
       20_000,
       10,
     ).catch((thrown: unknown) => {
       child.signal('SIGKILL')
-      throw thrown
+      throw new Error(`${String(thrown)}\n${child.log}`)
     })
+    if (address === 'ended') throw new Error(`the server ended with ${await child.exited}:\n${child.log}`)
     return new Server(child, `${this.#scheme}://${address}`)
   }
 
