@@ -36,14 +36,29 @@ export function isLeapYear(year: number): boolean {
 const daysBefore = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
 const daysIn = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-/** The PromQL functions of the calendar. The argument is whole seconds; a time that is no number gives NaN. */
+/**
+ * What the functions give for NaN, infinities and seconds beyond 64 bits: Go turns all of them into the smallest int64, and its calendar wraps
+ * around from there. Nobody wants these numbers, but answers are the same.
+ */
+export const calendarBeyond: Readonly<Record<string, number>> = {
+  year: 292277026596,
+  month: 12,
+  day_of_month: 4,
+  day_of_week: 0,
+  day_of_year: 339,
+  days_in_month: 31,
+  hour: 15,
+  minute: 30,
+}
+
+/** The PromQL functions of the calendar. The argument is whole seconds. */
 export const calendarFunctions: Readonly<Record<string, (seconds: number) => number>> = {
   year: (seconds) => calendarOf(seconds).year,
   month: (seconds) => calendarOf(seconds).month,
   day_of_month: (seconds) => calendarOf(seconds).day,
   day_of_week: (seconds) => {
     const weekday = (calendarOf(seconds).days + 4) % 7 // the epoch was a Thursday
-    return weekday < 0 ? weekday + 7 : weekday
+    return weekday < 0 ? weekday + 7 : weekday + 0 // no −0
   },
   day_of_year: (seconds) => {
     const { year, month, day } = calendarOf(seconds)

@@ -17,7 +17,7 @@ import {
   type Vector,
 } from '../vector.ts'
 import type { Histogram } from '../../model/histogram.ts'
-import { calendarFunctions } from './calendar.ts'
+import { calendarBeyond, calendarFunctions } from './calendar.ts'
 
 /** What functions share: dropping names now or at the end, and the budget. */
 export type FunctionContext = Readonly<{ delayed: boolean; budget: Budget }>
@@ -53,7 +53,9 @@ export function floatFunction(name: string): ((x: number) => number) | undefined
   const own = simple[name]
   if (own !== undefined) return own
   const calendar = calendarFunctions[name]
-  return calendar === undefined ? undefined : (x) => (Number.isFinite(x) ? calendar(Math.trunc(x)) : NaN)
+  if (calendar === undefined) return undefined
+  const beyond = calendarBeyond[name]!
+  return (x) => (x >= -(2 ** 63) && x < 2 ** 63 ? calendar(Math.trunc(x)) : beyond)
 }
 
 /** A vector with the same rows, floats only, whose name goes. `each` gets value and step. */
