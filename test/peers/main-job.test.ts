@@ -146,10 +146,9 @@ receivers: [{ name: hook, webhook_configs: [{ url: 'http://${webhook.address}/',
     const now = Math.floor(Date.now() / 1000)
     const range = lines(promtool('query', 'range', `--start=${now - 3}`, `--end=${now - 1}`, '--step=1s', server.url, 'sum(jobs_total)'))
     expect(range).toEqual(['{} =>', ...[3, 2, 1].map((ago) => `42 @[${now - ago}]`)])
-    expect(lines(promtool('query', 'series', '--match=up', server.url)).sort()).toEqual([
-      `{__name__="up", instance="${exporterAddress}", job="node"}`,
-      `{__name__="up", instance="${workerAddress}", job="worker"}`,
-    ])
+    expect(lines(promtool('query', 'series', '--match=up', server.url)).sort()).toEqual(
+      [`{__name__="up", instance="${exporterAddress}", job="node"}`, `{__name__="up", instance="${workerAddress}", job="worker"}`].sort(),
+    )
     expect(lines(promtool('query', 'labels', server.url, 'job'))).toEqual(['node', 'worker'])
     expect(lines(promtool('query', 'labels', '--match=jobs_total', server.url, 'outcome'))).toEqual(['failed', 'ok'])
     expect(() => execFileSync('promtool', ['query', 'instant', server.url, 'up{'], { stdio: 'pipe' })).toThrow(/parse error/)

@@ -69,6 +69,11 @@ export class ServerHome {
     ])
   }
 
+  /** `serve` with these flags alone. */
+  spawnBare(...flags: readonly string[]): Process {
+    return new Process(node, [program, 'serve', '--web.listen-address=127.0.0.1:0', ...flags])
+  }
+
   /** Starts and waits until it is ready. */
   async start(...extra: readonly string[]): Promise<Server> {
     const child = this.spawn(...extra)
