@@ -1,5 +1,5 @@
 // Targets from DNS records (FEATURES 2.08): one group per name. Source: prometheus discovery/dns.
-import { messageOf, PromhiveError } from '../base/errors.ts'
+import { messageOf } from '../base/errors.ts'
 import { labelsFrom, type Labels } from '../model/labels.ts'
 import type { TargetGroup } from '../model/target-group.ts'
 import type { Resolver } from '../ports/resolver.ts'
@@ -10,7 +10,6 @@ import { refreshing } from './refresh.ts'
 export function dnsDiscovery(options: DnsDiscovery, config: string, ports: DiscoveryPorts): Mechanism {
   const { metrics, log, resolver } = ports
   const refresh = async (): Promise<readonly TargetGroup[]> => {
-    const failures: string[] = []
     const groups = await Promise.all(
       options.names.map(async (name): Promise<TargetGroup | null> => {
         metrics.dnsLookups.inc()
@@ -18,16 +17,12 @@ export function dnsDiscovery(options: DnsDiscovery, config: string, ports: Disco
           return { source: name, targets: await targetsOf(resolver, name, options), labels: [] }
         } catch (thrown) {
           metrics.dnsLookupFailures.inc()
-          failures.push(messageOf(thrown))
           log.error({ discovery: 'dns', config, name, err: messageOf(thrown) }, 'Error refreshing DNS targets')
           return null
         }
       }),
     )
-    const good = groups.filter((group) => group !== null)
-    // names that failed keep their targets; where all failed there is nothing to hand over
-    if (good.length === 0 && failures.length > 0) throw new PromhiveError('DISCOVERY', failures.join('; '))
-    return good
+    return groups.filter((group) => group !== null) // names that failed keep their targets
   }
   return refreshing({ name: 'dns', config, intervalMs: options.refreshIntervalMs, refresh }, ports)
 }
@@ -43,7 +38,7 @@ async function targetsOf(resolver: Resolver, name: string, { type, port }: DnsDi
       ['__meta_dns_ns_record_target', meta['ns'] ?? ''],
     ])
   const hostPort = (host: string, at: number): string => {
-    const bare = host.replace(/\.$/, '')
+    const bare = host.replace(/\.+$/, '')
     return `${bare.includes(':') ? `[${bare}]` : bare}:${at}`
   }
   switch (type) {

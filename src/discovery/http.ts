@@ -28,7 +28,7 @@ export function httpDiscovery(options: HttpDiscovery, config: string, ports: Dis
       })
       if (answer.status !== 200) throw new PromhiveError('DISCOVERY', `server returned HTTP status ${answer.status}`)
       const contentType = answer.headers['content-type'] ?? ''
-      if (!/^application\/json(;\s*charset=utf-8)?$/i.test(contentType.trim())) {
+      if (!/^application\/json(;\s*charset=("utf-8"|utf-8))?$/i.test(contentType.trim())) {
         throw new PromhiveError('DISCOVERY', `unsupported content type ${JSON.stringify(contentType)}`)
       }
       const groups = parseTargetGroups(utf8Text(answer.body), 'json', (i) => `${options.url}:${i}`).map((group) => ({

@@ -12,12 +12,37 @@ export type DiscoveryMetrics = Readonly<{
   refreshDuration: SummaryMetric
   refreshDurationHistogram: HistogramMetric
   fileReadErrors: Numbers
-  fileMtime: Numbers
+  fileTimes: FileTimes
+  fileWatcherErrors: Numbers
   fileScanDuration: SummaryMetric
   httpFailures: Numbers
   dnsLookups: Numbers
   dnsLookupFailures: Numbers
 }>
+
+/** When files were last changed: several sections may read one file, and it is listed until the last of them lets go. */
+export class FileTimes {
+  readonly #gauge: Numbers
+  readonly #owners = new Map<string, Set<object>>()
+  constructor(gauge: Numbers) {
+    this.#gauge = gauge
+  }
+  set(owner: object, path: string, seconds: number): void {
+    this.#gauge.labels(path).set(seconds)
+    const owners = this.#owners.get(path)
+    if (owners === undefined) this.#owners.set(path, new Set([owner]))
+    else owners.add(owner)
+  }
+  remove(owner: object, path: string): void {
+    const owners = this.#owners.get(path)
+    if (owners?.delete(owner) !== true || owners.size > 0) return
+    this.#owners.delete(path)
+    this.#gauge.remove(path)
+  }
+  removeAll(owner: object): void {
+    for (const path of this.#owners.keys()) this.remove(owner, path)
+  }
+}
 
 export function discoveryMetrics(registry: MetricsRegistry): DiscoveryMetrics {
   return {
@@ -40,6 +65,7 @@ export function discoveryMetrics(registry: MetricsRegistry): DiscoveryMetrics {
     updates: registry.counter('prometheus_sd_updates_total', 'Total number of update events sent to the SD consumers.', ['name']),
     lastUpdate: registry.gauge('prometheus_sd_last_update_timestamp_seconds', 'Timestamp of the last update sent to the SD consumers.', [
       'name',
+      'config',
     ]),
     refreshFailures: registry.counter('prometheus_sd_refresh_failures_total', 'Number of refresh failures for the given SD mechanism.', [
       'mechanism',
@@ -58,9 +84,15 @@ export function discoveryMetrics(registry: MetricsRegistry): DiscoveryMetrics {
       ['mechanism'],
     ),
     fileReadErrors: registry.counter('prometheus_sd_file_read_errors_total', 'The number of File-SD read errors.'),
-    fileMtime: registry.gauge('prometheus_sd_file_mtime_seconds', 'Timestamp of files read by FileSD. Timestamp is set at read time.', [
-      'filename',
-    ]),
+    fileTimes: new FileTimes(
+      registry.gauge('prometheus_sd_file_mtime_seconds', 'Timestamp (mtime) of files read by FileSD. Timestamp is set at read time.', [
+        'filename',
+      ]),
+    ),
+    fileWatcherErrors: registry.counter(
+      'prometheus_sd_file_watcher_errors_total',
+      'The number of File-SD errors caused by filesystem watch failures.',
+    ),
     fileScanDuration: registry.summary(
       'prometheus_sd_file_scan_duration_seconds',
       'The duration of the File-SD scan in seconds.',

@@ -5,7 +5,8 @@ import type { DiscoveryPorts, Mechanism } from './mechanism.ts'
 
 /**
  * A mechanism that asks anew every `intervalMs`: at once when it starts, then on and on. A failed refresh keeps what the last good one found and is counted.
- * Refreshes never overlap. `name` is the mechanism, `config` the set it works for, as the metrics label them.
+ * Refreshes never overlap: one that takes longer than the interval is followed by the next at once.
+ * `name` is the mechanism, `config` the set it works for, as the metrics label them.
  */
 export function refreshing(
   options: Readonly<{
@@ -20,23 +21,29 @@ export function refreshing(
   let timer: Timer | null = null
   const { clock, log, metrics } = ports
   const { name, config, intervalMs } = options
-  metrics.refreshFailures.labels(name, config).inc(0)
   return {
     start(emit) {
+      metrics.refreshFailures.labels(name, config)
+      metrics.refreshDuration.labels(name, config)
+      metrics.refreshDurationHistogram.labels(name)
       const round = async (): Promise<void> => {
         const started = clock.monotonicMs()
+        let found: readonly TargetGroup[] | null = null
+        let failure: string | null = null
         try {
-          const groups = await options.refresh(stopped.signal)
-          if (!stopped.signal.aborted) emit(groups)
+          found = await options.refresh(stopped.signal)
         } catch (thrown) {
-          if (stopped.signal.aborted) return
-          metrics.refreshFailures.labels(name, config).inc()
-          log.error({ discovery: name, config, err: messageOf(thrown) }, 'Unable to refresh target groups')
+          failure = messageOf(thrown)
         }
-        const seconds = (clock.monotonicMs() - started) / 1000
-        metrics.refreshDuration.labels(name, config).observe(seconds)
-        metrics.refreshDurationHistogram.labels(name).observe(seconds)
-        if (!stopped.signal.aborted) timer = clock.after(intervalMs, () => void round())
+        if (stopped.signal.aborted) return // its metrics are gone with it
+        const tookMs = clock.monotonicMs() - started
+        metrics.refreshDuration.labels(name, config).observe(tookMs / 1000)
+        metrics.refreshDurationHistogram.labels(name).observe(tookMs / 1000)
+        timer = clock.after(Math.max(0, intervalMs - tookMs), () => void round())
+        if (failure !== null) {
+          metrics.refreshFailures.labels(name, config).inc()
+          log.error({ discovery: name, config, err: failure }, 'Unable to refresh target groups')
+        } else if (found !== null) emit(found)
       }
       void round()
     },

@@ -1,31 +1,60 @@
-// DNS through Node's resolver (c-ares), which asks the servers of /etc/resolv.conf but knows no search domains: those are added here.
+// DNS through Node's resolver (c-ares), which asks the servers of /etc/resolv.conf in turn, over TCP where an answer is cut off, but knows no search
+// domains: those are added here. Source of the order of names: resolv.conf(5), prometheus discovery/dns.
 import { Resolver as AresResolver } from 'node:dns/promises'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { RecordOf, RecordType, Resolver } from '../resolver.ts'
 
-/** @param servers instead of the system's, as `address` or `address:port`. */
-export function nodeResolver(servers?: readonly string[]): Resolver {
-  const ares = new AresResolver({ timeout: 5_000, tries: 2 })
-  if (servers !== undefined) ares.setServers(servers)
-  const { search, ndots } = servers === undefined ? searchDomains() : { search: [], ndots: 1 }
+export type ResolverOptions = Readonly<{
+  /** Instead of the system's, as `address` or `address:port`. */
+  servers?: readonly string[]
+  /** Where search domains and servers are written; read anew after it changed. */
+  resolvConf?: string
+  /** Of the first try with one server; it doubles for the second and last. */
+  timeoutMs?: number
+}>
+
+type System = Readonly<{ ares: AresResolver; search: readonly string[]; ndots: number; version: string }>
+
+export function nodeResolver({ servers, resolvConf = '/etc/resolv.conf', timeoutMs = 2_000 }: ResolverOptions = {}): Resolver {
+  let system: System | null = null
+  const current = (): System => {
+    const version = versionOf(resolvConf)
+    if (system === null || system.version !== version) {
+      const ares = new AresResolver({ timeout: timeoutMs, tries: 2 }) // reads the system's servers when it is made
+      if (servers !== undefined) ares.setServers(servers)
+      system = { ares, ...searchDomains(resolvConf), version }
+    }
+    return system
+  }
   return {
     async resolve<T extends RecordType>(name: string, type: T): Promise<readonly RecordOf[T][]> {
-      const absolute = name.endsWith('.')
-      const bare = absolute ? name.slice(0, -1) : name
-      const searched = search.map((domain) => `${bare}.${domain}`)
-      const dots = bare.split('.').length - 1
-      const candidates = absolute ? [bare] : dots >= ndots ? [bare, ...searched] : [...searched, bare]
-      for (const candidate of candidates) {
-        const found = await ask(ares, candidate, type)
-        if (found.length > 0) return found as unknown as readonly RecordOf[T][]
+      const { ares, search, ndots } = current()
+      let failure: unknown = null
+      for (const candidate of namesToTry(name, search, ndots)) {
+        try {
+          const found = await ask(ares, candidate, type)
+          // known, if only with other records: nothing further is asked
+          if (found !== null) return found as unknown as readonly RecordOf[T][]
+        } catch (thrown) {
+          failure ??= thrown // another name may do
+        }
       }
-      return []
+      if (failure === null) return []
+      throw new PromhiveError('DISCOVERY', `cannot resolve ${type} records of ${name}: ${messageOf(failure)}`, { name, type }, failure)
     },
   }
 }
 
-async function ask(ares: AresResolver, name: string, type: RecordType): Promise<readonly RecordOf[RecordType][]> {
+/** A name that ends in a dot is complete; one with fewer dots than `ndots` is tried with the search domains first. */
+function namesToTry(name: string, search: readonly string[], ndots: number): string[] {
+  if (name.endsWith('.')) return [name.slice(0, -1)]
+  const searched = search.map((domain) => (domain === '' ? name : `${name}.${domain}`))
+  return name.split('.').length > ndots ? [name, ...searched] : [...searched, name]
+}
+
+/** Null where the name does not exist; [] where it exists without such records. */
+async function ask(ares: AresResolver, name: string, type: RecordType): Promise<readonly RecordOf[RecordType][] | null> {
   try {
     switch (type) {
       case 'A':
@@ -41,22 +70,31 @@ async function ask(ares: AresResolver, name: string, type: RecordType): Promise<
     }
   } catch (thrown) {
     const code = (thrown as { code?: string }).code
-    if (code === 'ENOTFOUND' || code === 'ENODATA') return []
-    throw new PromhiveError('DISCOVERY', `cannot resolve ${type} records of ${name}: ${messageOf(thrown)}`, { name, type }, thrown)
+    if (code === 'ENOTFOUND') return null
+    if (code === 'ENODATA') return []
+    throw thrown
   }
 }
 
-function searchDomains(): { search: string[]; ndots: number } {
+function versionOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs}`
+}
+
+function searchDomains(path: string): { search: string[]; ndots: number } {
   let search: string[] = []
   let ndots = 1
   try {
-    for (const line of readFileSync('/etc/resolv.conf', 'utf8').split('\n')) {
+    for (const line of readFileSync(path, 'utf8').split('\n')) {
       const [word, ...rest] = line.trim().split(/\s+/)
-      if (word === 'search' || word === 'domain') search = rest.map((domain) => domain.replace(/\.$/, '')).filter((domain) => domain !== '')
-      if (word === 'options') for (const option of rest) if (option.startsWith('ndots:')) ndots = Number.parseInt(option.slice(6), 10) || 1
+      if (word === 'domain') search = rest.slice(0, 1)
+      if (word === 'search') search = rest
+      if (word !== 'options') continue
+      const given = rest.findLast((option) => /^ndots:\d+$/.test(option))
+      if (given !== undefined) ndots = Math.min(15, Number(given.slice('ndots:'.length)))
     }
   } catch {
     // no such file: no search domains
   }
-  return { search, ndots }
+  return { search: search.map((domain) => domain.replace(/\.$/, '')), ndots }
 }
