@@ -298,6 +298,8 @@ export class LogAppender implements Appender {
       } else {
         this.#outstandingBytes -= size
         this.#failed(lane, record, result)
+        // announcements that were carried over wait for the next append: sent again at once, they would fail again for ever
+        if (lane.parts.length === 0) break
       }
     }
     lane.sending = false

@@ -7,7 +7,7 @@ import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import { PromhiveError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Compute } from '../../ports/compute.ts'
+import type { Compute, LanePort } from '../../ports/compute.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
@@ -34,6 +34,8 @@ export type StorageParts = Readonly<{
   compute: Compute
   logger: Logger
   onReplay?: (done: number, total: number) => void
+  /** The storage workers' program where it is not node's: a simulation runs it inline over its own disk and clock. */
+  laneProgram?: (port: LanePort, setup: unknown) => void
 }>
 
 export interface Storage {
@@ -78,7 +80,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
-      entry: { module: new URL('../lane.ts', import.meta.url), inline: lane },
+      entry: { module: new URL('../lane.ts', import.meta.url), inline: parts.laneProgram ?? lane },
       clock,
       log,
       logger,

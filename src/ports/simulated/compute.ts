@@ -22,8 +22,20 @@ export function simulatedCompute(lanes = 2): SimulatedCompute {
       }
       running.set(id, exit)
       await Promise.resolve()
+      // as in a thread, what a handler throws ends the lane
+      const guarded: LanePort = {
+        send: there.send,
+        onMessage: (handler) =>
+          there.onMessage((message) => {
+            try {
+              handler(message)
+            } catch (thrown) {
+              exit(messageOf(thrown))
+            }
+          }),
+      }
       try {
-        await (entry.inline(there, structuredClone(setup)) as unknown)
+        await (entry.inline(guarded, structuredClone(setup)) as unknown)
       } catch (thrown) {
         exit(messageOf(thrown))
         throw new PromhiveError('INTERNAL', `cannot start lane ${id}: ${messageOf(thrown)}`, { lane: id }, thrown)

@@ -1,0 +1,109 @@
+// What a storage must answer: every sample that was sent, whether it was acknowledged, and what was deleted.
+import { labelsFromObject } from '../../src/model/labels.ts'
+import type { Storage } from '../../src/cli/serve/storage.ts'
+import type { StorageWorld } from './storage-world.ts'
+
+export const everything = {
+  matchers: [{ name: '__name__', kind: '=~' as const, value: '.+' }],
+  startMs: -1e15,
+  endMs: 1e15,
+  samplesMax: 1e9,
+}
+
+type Answer = Readonly<{ labels: readonly string[]; times: Float64Array; values: Float64Array }>
+
+export async function readAll(storage: Storage): Promise<Map<string, Map<number, number>>> {
+  const out = new Map<string, Map<number, number>>()
+  for (const { labels, times, values } of (await storage.lanes.askAll<Answer[]>('samples', everything)).flat()) {
+    const name = labels[labels.indexOf('__name__') + 1]!
+    if (out.has(name)) throw new Error(`series ${name} comes twice`)
+    const samples = new Map<number, number>()
+    let before = -Infinity
+    for (let i = 0; i < times.length; i++) {
+      if (!(times[i]! > before)) throw new Error(`series ${name}: ${times[i]} after ${before}`)
+      before = times[i]!
+      samples.set(before, values[i]!)
+    }
+    out.set(name, samples)
+  }
+  return out
+}
+
+type State = 'sent' | 'kept' | 'maybeDeleted' | 'deleted'
+
+/** Samples by series and time; a value follows from both. */
+export class StorageModel {
+  readonly series = new Map<string, Map<number, State>>()
+  acknowledged = 0
+
+  static value(name: string, timeMs: number): number {
+    return ((timeMs / 1000) % 100_003) + name.length * 0.5 + name.charCodeAt(name.length - 1)
+  }
+
+  #of(name: string): Map<number, State> {
+    let samples = this.series.get(name)
+    if (samples === undefined) this.series.set(name, (samples = new Map()))
+    return samples
+  }
+
+  /** Appends one sample to each series; true where it was acknowledged. Handles are of this life of the storage. */
+  async append(world: StorageWorld, storage: Storage, handles: ReadonlyMap<string, number>, timeMs: number): Promise<boolean> {
+    const names = [...handles.keys()]
+    for (const name of names) if (!this.#of(name).has(timeMs)) this.#of(name).set(timeMs, 'sent')
+    const result = await world
+      .run(
+        storage.appender.append({
+          length: names.length,
+          handles: Uint32Array.from(handles.values()),
+          values: Float64Array.from(names, (name) => StorageModel.value(name, timeMs)),
+          times: null,
+          timeMs,
+        }),
+      )
+      .catch(() => null)
+    if (result === null || result.pending || result.appended !== names.length) return false
+    for (const name of names) this.#of(name).set(timeMs, 'kept')
+    this.acknowledged += names.length
+    return true
+  }
+
+  async delete(world: StorageWorld, storage: Storage, name: string, startMs: number, endMs: number): Promise<void> {
+    const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
+    for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
+    const matchers = [{ name: '__name__', kind: '=' as const, value: name }]
+    const done = await world
+      .run(
+        (async () => {
+          const result = await storage.appender.deleteSeries(matchers, startMs, endMs)
+          await storage.lanes.askAll('deleteInBlocks', { matchers, startMs, endMs })
+          return !result.pending
+        })(),
+      )
+      .catch(() => null)
+    if (done === true) for (const time of touched) this.#of(name).set(time, 'deleted')
+  }
+
+  /** Differences between what is and what must be, in words. */
+  differences(found: ReadonlyMap<string, ReadonlyMap<number, number>>, sinceMs = -Infinity): string[] {
+    const out: string[] = []
+    for (const [name, samples] of found) {
+      const sent = this.series.get(name)
+      for (const [time, value] of samples) {
+        const state = sent?.get(time)
+        if (state === undefined) out.push(`${name} at ${time}: invented`)
+        else if (state === 'deleted') out.push(`${name} at ${time}: was deleted`)
+        else if (value !== StorageModel.value(name, time)) out.push(`${name} at ${time}: ${value}`)
+      }
+    }
+    for (const [name, sent] of this.series) {
+      for (const [time, state] of sent) {
+        if (state === 'kept' && time >= sinceMs && found.get(name)?.has(time) !== true) out.push(`${name} at ${time}: lost`)
+      }
+    }
+    return out
+  }
+}
+
+export function openSeries(storage: Storage, names: readonly string[]): Map<string, number> {
+  return new Map(names.map((name) => [name, storage.appender.open(labelsFromObject({ __name__: name, job: 'test' }))]))
+}
