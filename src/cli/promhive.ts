@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 // The program. Each subcommand loads only what it needs, so that starting is quick.
 import module from 'node:module'
+import v8 from 'node:v8'
 
+// Buffers from sockets come and go by the megabyte: without this V8 collects the whole heap for every 64 MiB of them
+v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 // compiled code, types stripped, is kept between starts
 module.enableCompileCache()
 
