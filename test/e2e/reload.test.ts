@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import bcrypt from 'bcryptjs'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { labelsFromObject, printLabels } from '../../src/model/labels.ts'
 import { caCertificate, serverCertificate, serverKey } from '../support/certificates.ts'
 import { Exporter } from '../support/exporter.ts'
 import { until } from '../support/processes.ts'
@@ -139,7 +140,7 @@ describe('end and start', () => {
     expect(first.log).toMatch(/See you next time!/)
     expect(first.log).not.toMatch(/level=ERROR/)
     const second = await start(dir)
-    const key = (metric: Readonly<Record<string, string>>): string => JSON.stringify(Object.entries(metric).sort())
+    const key = (metric: Readonly<Record<string, string>>): string => printLabels(labelsFromObject(metric))
     const after = new Map((await second.samples('{job=~".+"}[5m]')).map(({ metric, values }) => [key(metric), values]))
     expect(before.length).toBeGreaterThanOrEqual(10)
     for (const { metric, values } of before) {

@@ -103,6 +103,11 @@ function checkCommands(check: Command, verb: Verb, features: () => PromqlFeature
     .option('--extended', 'print how many series each metric has', false)
     .addOption(new Option('--lint <names>', 'what to look for').choices(['all', 'none']).default('all'))
     .addOption(new Option('--format <format>', 'what is read').choices(['auto', 'text', 'openmetrics']).default('auto'))
+  verb(check, 'service-discovery <file> <job>', 'Shows what a job of a configuration discovers, and what relabelling makes of it.', async (file: string, jobName: string, flags: { timeout: number }) => {
+    const [{ checkServiceDiscovery }, { discoveryPorts }] = await Promise.all([import('./check-service-discovery.ts'), import('./tool-io.ts')])
+    return checkServiceDiscovery({ configFile: file, jobName, timeoutMs: flags.timeout }, io, discoveryPorts())
+  }) // prettier-ignore
+    .option('--timeout <duration>', 'how long to wait for answers', readDuration, 30_000)
   for (const what of ['healthy', 'ready'] as const) {
     verb(check, what, `Asks a server whether it is ${what}.`, async (flags: { url: string; 'http.config.file': string }) => {
       const [{ checkServer }, { toolPorts }] = await Promise.all([import('./check-server.ts'), import('./tool-io.ts')])

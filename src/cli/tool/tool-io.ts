@@ -6,6 +6,9 @@ import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
 import { nodeRandom } from '../../ports/node/random.ts'
+import { nodeResolver } from '../../ports/node/resolver.ts'
+import { nodeWatcher } from '../../ports/node/watcher.ts'
+import type { DiscoveryPorts } from '../../discovery/mechanism.ts'
 import type { Decompressors } from '../../tsdb/wal-import/log.ts'
 import { ulidFrom } from '../../tsdb/block/ulid.ts'
 import { nodeConfigFiles } from '../config-files.ts'
@@ -50,10 +53,12 @@ export function toolIo(): ToolIo {
   }
 }
 
+const userAgent = `promtool/${buildInfo.version}`
+
 export const toolPorts = {
   clock: nodeClock(),
   disk: nodeDisk(),
-  http: nodeHttp({ environment: process.env, userAgent: `promtool/${buildInfo.version}` }),
+  http: nodeHttp({ environment: process.env, userAgent }),
 } as const
 
 const random = nodeRandom()
@@ -64,4 +69,8 @@ export function newUlid(): string {
 export const decompressors: Decompressors = {
   snappy: unsnappy,
   zstd: (bytes, bytesMax) => zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
+}
+
+export function discoveryPorts(): Omit<DiscoveryPorts, 'log' | 'metrics'> {
+  return { ...toolPorts, resolver: nodeResolver(), watcher: nodeWatcher(), userAgent }
 }
