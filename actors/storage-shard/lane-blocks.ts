@@ -13,7 +13,7 @@ import type { ChunkData } from '../../src/tsdb/chunks/encode.ts'
 import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
 import { blockUlid, isUlid } from '../../src/tsdb/block/ulid.ts'
-import { BlockWriter, creationSuffix, deletionSuffix } from '../../src/tsdb/block/writer.ts'
+import { BlockWriter, deletionSuffix } from '../../src/tsdb/block/writer.ts'
 import { headChunks } from '../../src/tsdb/head/chunks.ts'
 import type { SeriesPart } from '../../src/tsdb/query/merged-source.ts'
 import type { BlockOptions, LaneSetup } from './lane-protocol.ts'
@@ -42,13 +42,8 @@ export class LaneBlocks {
     this.#options = setup.blocks
   }
 
-  /** Opens what is there; what an interrupted write or removal left behind is swept away. */
+  /** Opens what is there. */
   open(): void {
-    if (this.#setup.lane === 0) {
-      for (const name of this.#disk.list(this.#setup.dataDirectory)) {
-        if (name.endsWith(creationSuffix) || name.endsWith(deletionSuffix)) this.#disk.remove(`${this.#setup.dataDirectory}/${name}`)
-      }
-    }
     this.#reload()
   }
 

@@ -29,6 +29,10 @@ export type LaneRecord = Readonly<{ shard: number; offset: number; publisher: nu
 
 export type ToLane =
   | Readonly<{ kind: 'records'; records: readonly LaneRecord[] }>
+  /** Records up to and with `until` are lost to damage of the log: the shard goes on behind them. */
+  | Readonly<{ kind: 'skip'; shard: number; until: number }>
+  /** The log ends before what the shard has applied: its records are numbered from `last` on again. */
+  | Readonly<{ kind: 'regressed'; shard: number; last: number }>
   /** Everything the log held at start has been sent. */
   | Readonly<{ kind: 'caughtUp'; shard: number }>
   | Readonly<{ kind: 'request'; id: number; slot: number; op: string; body: unknown }>

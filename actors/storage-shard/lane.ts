@@ -15,7 +15,7 @@ import { xstateClock } from '../runtime/clock.ts'
 import type { FromLane, LaneRecord, LaneSetup, ToLane } from './lane-protocol.ts'
 import { storageShard } from './machine.ts'
 import { countFields, publisherEpochs, Shard } from './shard.ts'
-import { loadSnapshot, shardDirectory, writeSnapshot } from './shard-files.ts'
+import { loadSnapshot, removeSnapshotsAfter, shardDirectory, writeSnapshot } from './shard-files.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { laneRequests, type RequestContext } from './lane-requests.ts'
 
@@ -36,7 +36,18 @@ export type LaneState = Readonly<{
 export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): void {
   const send = (message: FromLane, transfer?: readonly ArrayBuffer[]): void => port.send(message, transfer)
   const log = laneLogger(send, { lane: setup.lane })
-  const chunks = new ChunkStore(ports.disk, (shard) => `${shardDirectory(setup.dataDirectory, shard)}/chunks`, setup.residentBytesMax)
+  const chunks = new ChunkStore(
+    ports.disk,
+    (shard) => `${shardDirectory(setup.dataDirectory, shard)}/chunks`,
+    setup.residentBytesMax,
+    (problem) =>
+      log.error(
+        { ...problem },
+        problem.chunks > 0
+          ? 'head chunks are damaged and set aside: the rest is served'
+          : 'cannot write full head chunks: they stay in memory',
+      ),
+  )
   const head = new Head(chunks, { samplesPerChunk: setup.samplesPerChunk, chunkRangeMs: setup.chunkRangeMs })
   const exemplars = new ExemplarRing(setup.exemplarsMax)
   const shards = new Map<number, Shard>()
@@ -44,9 +55,10 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
   const snapshots = new Map<number, number>()
   let newestPublisher = 0
+  let damagedSnapshots = 0
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
-    const found = loadSnapshot(ports.disk, setup.dataDirectory, id, head, log)
+    const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damagedSnapshots++ })
     if (found !== null) shard.restore(found)
     chunks.sweep(id)
     shards.set(id, shard)
@@ -93,6 +105,16 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     switch (given.kind) {
       case 'records':
         return apply(given.records, shards, machines, send)
+      case 'skip':
+        shards.get(given.shard)!.skip(given.until)
+        send({ kind: 'applied', offsets: Float64Array.of(given.shard, given.until), refusals: null })
+        return
+      case 'regressed':
+        shards.get(given.shard)!.regress(given.last)
+        snapshots.set(given.shard, given.last)
+        removeSnapshotsAfter(ports.disk, setup.dataDirectory, given.shard, given.last)
+        snapshot(shards.get(given.shard)!)
+        return
       case 'caughtUp':
         machines.get(given.shard)!.send({ type: 'caughtUp' })
         return
@@ -111,7 +133,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   send({ kind: 'opened', shards: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })), publisher: newestPublisher })
 }
 
-/** Applies records in order; a batch that is not one of ours stops its shard, because what follows may rest on it. */
+/** Applies records in order. */
 function apply(
   records: readonly LaneRecord[],
   shards: ReadonlyMap<number, Shard>,

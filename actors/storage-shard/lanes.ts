@@ -1,6 +1,6 @@
 // The main thread's side of the storage workers: starts them, feeds each shard's log to the lane that owns it, asks them, and starts a lane
 // that has died again from its snapshots and the log.
-import { PromhiveError } from '../../src/base/errors.ts'
+import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Compute, Lane, LaneEntry } from '../../src/ports/compute.ts'
@@ -25,7 +25,7 @@ interface Running {
   readonly shards: readonly number[]
   lane: Lane | null
   readonly applied: Map<number, number>
-  follows: (() => void)[]
+  readonly follows: Map<number, () => void>
   outbox: LaneRecord[]
   flushing: boolean
   restarts: number
@@ -46,6 +46,8 @@ export class Lanes {
   publisher = 0
   /** Records to replay at start, and how many are done. */
   replay = { total: 0, done: 0 }
+  /** Records that shards had to do without, because the log was damaged. */
+  recordsLost = 0
 
   constructor(options: LanesOptions) {
     this.#options = options
@@ -55,7 +57,7 @@ export class Lanes {
       shards: Array.from({ length: setup.shardsTotal }, (_s, shard) => shard).filter((shard) => shard % lanes === index),
       lane: null,
       applied: new Map(),
-      follows: [],
+      follows: new Map(),
       outbox: [],
       flushing: false,
       restarts: 0,
@@ -86,24 +88,40 @@ export class Lanes {
     for (const { shard, end } of ends) this.replay.total += Math.max(0, end - running.applied.get(shard)!)
     await Promise.all(
       ends.map(async ({ shard, end }) => {
-        const level = Promise.withResolvers<void>()
-        running.follows.push(
-          log.follow(
-            shard,
-            running.applied.get(shard)! + 1,
-            (record) => this.#forward(running, shard, record),
-            (why) => {
-              this.#options.logger.error({ shard, ...why }, 'cannot follow the log of a shard')
-              level.resolve()
-            },
-          ),
-        )
+        this.#follow(running, shard, running.applied.get(shard)! + 1)
         while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
-        level.resolve()
-        await level.promise
         this.#send(running, { kind: 'caughtUp', shard })
       }),
     )
+  }
+
+  /** Hands records to the lane. What the log has lost is passed over and told: the rest is served. */
+  #follow(running: Running, shard: number, from: number): void {
+    const lane = running.lane
+    const cancel = this.#options.log.follow(
+      shard,
+      from,
+      (record) => this.#forward(running, shard, record),
+      (why) => {
+        if (running.lane !== lane || this.#stopping) return
+        this.#flush(running)
+        const { logger } = this.#options
+        if (why.kind === 'regressed') {
+          logger.error({ shard, applied: from - 1, ...why }, 'the log ends before what a shard has applied: its newest records are lost')
+          running.applied.set(shard, why.last)
+          this.#send(running, { kind: 'regressed', shard, last: why.last })
+          this.#follow(running, shard, why.last + 1)
+          return
+        }
+        const until = why.kind === 'truncated' ? why.first - 1 : why.offset
+        if (why.kind === 'truncated') this.recordsLost += why.first - from
+        else this.recordsLost++
+        logger.error({ shard, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
+        this.#send(running, { kind: 'skip', shard, until })
+        this.#follow(running, shard, until + 1)
+      },
+    )
+    running.follows.set(shard, cancel)
   }
 
   #forward(running: Running, shard: number, record: LogRecord): void {
@@ -111,14 +129,22 @@ export class Lanes {
     running.outbox.push({ shard, ...record })
     if (running.flushing) return
     running.flushing = true
-    queueMicrotask(() => {
-      running.flushing = false
-      const records = running.outbox
-      running.outbox = []
-      // a record that has a buffer to itself is given away, one that lies in a segment is copied by the clone
-      const transfer = records.flatMap(({ bytes }) => (bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : []))
-      this.#send(running, { kind: 'records', records }, transfer)
-    })
+    queueMicrotask(() => this.#flush(running))
+  }
+
+  #flush(running: Running): void {
+    running.flushing = false
+    const records = running.outbox
+    if (records.length === 0) return
+    running.outbox = []
+    // a record that has a buffer to itself is given away, one that lies in a segment is copied by the clone
+    const transfer = records.flatMap(({ bytes }) => (bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : []))
+    this.#send(running, { kind: 'records', records }, transfer)
+  }
+
+  #unfollow(running: Running): void {
+    for (const cancel of running.follows.values()) cancel()
+    running.follows.clear()
   }
 
   #send(running: Running, message: ToLane, transfer: readonly ArrayBuffer[] = []): void {
@@ -144,7 +170,12 @@ export class Lanes {
         return
       }
       case 'snapshot':
-        void this.#options.log.trim(message.shard, message.trimBefore)
+        this.#options.log.trim(message.shard, message.trimBefore).catch((thrown: unknown) => {
+          this.#options.logger.error(
+            { shard: message.shard, err: messageOf(thrown) },
+            'cannot trim the log: it is tried again after the next snapshot',
+          )
+        })
         return
       case 'answer':
         this.#settle(message.id)?.resolve(message.body)
@@ -169,7 +200,8 @@ export class Lanes {
 
   #exited(running: Running, why: string): void {
     running.lane = null
-    for (const cancel of running.follows.splice(0)) cancel()
+    this.#unfollow(running)
+    running.outbox = []
     for (const [id, request] of this.#requests) {
       if (request.lane === running.index)
         this.#settle(id)?.reject(new PromhiveError('UNAVAILABLE', `storage worker ${running.index} ended: ${why}`))
@@ -221,7 +253,7 @@ export class Lanes {
   /** Snapshots every shard and ends the workers. */
   async stop(): Promise<void> {
     this.#stopping = true
-    for (const running of this.#running) for (const cancel of running.follows.splice(0)) cancel()
+    for (const running of this.#running) this.#unfollow(running)
     await Promise.allSettled(this.#running.map((running) => this.ask(running.index, 'close', null)))
     await Promise.all(this.#running.map((running) => running.lane?.end()))
   }

@@ -1,4 +1,5 @@
 // The files of one shard: `‹data›/promhive/shards/‹shard›/snapshot-‹applied offset›` and `chunks/`. Two snapshots are kept; a torn one is passed over.
+import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import type { Head } from '../../src/tsdb/head/head.ts'
@@ -19,19 +20,43 @@ function snapshotNames(disk: Disk, directory: string): string[] {
     .reverse()
 }
 
-/** The state of the newest whole snapshot, with its series put into the head; null where there is none: the log then holds everything. */
-export function loadSnapshot(disk: Disk, dataDirectory: string, shard: number, head: Head, log: Logger): ShardState | null {
+/**
+ * The state of the newest whole snapshot, with its series put into the head; null where there is none: the log then holds everything.
+ * Damaged ones are set aside as `damaged-…` and `onDamaged` is called for each.
+ */
+export function loadSnapshot(
+  disk: Disk,
+  dataDirectory: string,
+  given: Readonly<{ shard: number; head: Head; log: Logger; onDamaged: () => void }>,
+): ShardState | null {
+  const { shard, head, log, onDamaged } = given
   const directory = shardDirectory(dataDirectory, shard)
   disk.makeDirectory(`${directory}/chunks`)
+  for (const name of disk.list(directory)) if (name.endsWith('.tmp')) disk.remove(`${directory}/${name}`)
   for (const name of snapshotNames(disk, directory)) {
     const path = `${directory}/${name}`
-    const bytes = disk.read(path)
-    const problem = checkSnapshot(bytes)
-    if (problem === null) return restoreSnapshot(head, bytes)
+    let problem: string | null
+    try {
+      const bytes = disk.read(path)
+      problem = checkSnapshot(bytes)
+      if (problem === null) return restoreSnapshot(head, bytes)
+    } catch (thrown) {
+      // nothing of it is in the head: it is looked at as a whole first
+      problem = messageOf(thrown)
+    }
+    onDamaged()
     log.error({ shard, path, problem }, 'a head snapshot is damaged and set aside; the one before and the log are used')
     disk.rename(path, `${directory}/damaged-${name}`)
   }
   return null
+}
+
+/** Removes snapshots of states the log does not know: it has lost its end, and a shard starts again from what it holds. */
+export function removeSnapshotsAfter(disk: Disk, dataDirectory: string, shard: number, applied: number): void {
+  const directory = shardDirectory(dataDirectory, shard)
+  for (const name of snapshotNames(disk, directory)) {
+    if (Number(name.slice(prefix.length)) > applied) disk.remove(`${directory}/${name}`)
+  }
 }
 
 /** Writes a snapshot durably, then removes all but the two newest. Returns its size. */

@@ -1,5 +1,6 @@
 // One storage shard: what the log's batches make of it. Applying is a pure function of the log: the same records give the same series, the same
 // refusals and the same blocks on every replica. The head is shared with the other shards of the worker; series carry their shard.
+import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import { compileMatchers } from '../../src/model/matching.ts'
 import { SampleColumns } from '../../src/model/samples.ts'
@@ -50,6 +51,10 @@ export class Shard {
   cutUntil = -Infinity
   readonly totals = new Float64Array(countFields.length)
   histogramsAppended = 0
+  /** Offset of the last record that was there. */
+  #lastRecord = 0
+  /** Records that were no batches. */
+  undecodable = 0
   readonly #exemplars: ExemplarRing
   readonly #log: Logger
 
@@ -62,16 +67,24 @@ export class Shard {
 
   /**
    * Applies one record and adds what became of its samples to `counts` (one entry per field of countFields). The samples that were refused are
-   * appended to `refusals` as (index, outcome) pairs; histograms are indexed behind the floats.
-   * Throws PromhiveError STORAGE_CORRUPT where the record is not a batch.
+   * appended to `refusals` as (index, outcome) pairs; histograms are indexed behind the floats. A record that is no batch is counted and passed over.
    */
   apply(offset: number, publisherId: number, sequence: number, bytes: Uint8Array, counts: Float64Array, refusals: number[]): void {
     this.applied = offset
+    this.#lastRecord = offset
     const publisher = this.#publisher(publisherId)
     if (publisher === null || sequence <= publisher.lastSequence) return
     publisher.lastSequence = sequence
-    const batch = decodeWriteBatch(bytes)
-    if (batch.announcements.length > 0) this.#announce(publisher, batch.announcements)
+    let batch: WriteBatch
+    try {
+      batch = decodeWriteBatch(bytes)
+      if (batch.announcements.length > 0) this.#announce(publisher, batch.announcements)
+    } catch (thrown) {
+      // the log's checksum has vouched for the bytes: a bug or a foreign writer. Every replica passes over it in the same way
+      this.undecodable++
+      this.#log.error({ shard: this.id, offset, bytes: bytes.length, err: messageOf(thrown) }, 'BUG: a record of the log is no write batch')
+      return
+    }
     const before = counts.slice()
     this.#floats(publisher, batch, counts, refusals)
     if (batch.histograms.length > 0) this.#histograms(publisher, batch, counts, refusals)
@@ -87,9 +100,31 @@ export class Shard {
       this.#log.error({ shard: this.id, offset, samples: unknown }, 'BUG: samples of a ref that was not announced were dropped')
   }
 
+  /**
+   * Goes on behind records that the log has lost. One lost record may have announced refs, whose samples are then unknown; two may have given a ref
+   * to another series, so that no ref can be trusted until it is announced again.
+   */
+  skip(until: number): void {
+    this.applied = until
+    if (until - this.#lastRecord < 2) return
+    for (const publisher of this.publishers.values()) {
+      for (const entry of publisher.refs) if (entry > 0) this.head.holders[entry - 1]!--
+      publisher.refs = new Uint32Array(1024)
+    }
+  }
+
+  /** The log ends at `last`, before what was applied: what is appended from now on is numbered from there. */
+  regress(last: number): void {
+    this.applied = last
+    this.#lastRecord = last
+    // its publishers are of earlier lives, and what they sent is not in the log any more
+    this.skip(last)
+  }
+
   /** Puts back what a snapshot kept; its series are in the head already. */
   restore(state: ShardState): void {
     this.applied = state.applied
+    this.#lastRecord = state.applied
     this.minTime = state.minTime
     this.maxTime = state.maxTime
     this.cutUntil = state.cutUntil
@@ -241,8 +276,11 @@ export class Shard {
         if (histogram !== null) head.appendHistogram(series, time, histogram, -Infinity)
         else head.append(series, time, isStale(kept.values[i]!) ? staleHigh : kept.bits[i * 2 + 1]!, kept.bits[i * 2]!, -Infinity)
       }
-      // what was deleted does not come back by being sent again
-      head.xor.times[series] = last
+      // what was deleted does not come back by being sent again; an open chunk counts from its own last time, so it ends here
+      if (head.xor.times[series] !== last) {
+        head.closeChunk(series)
+        head.xor.times[series] = last
+      }
     }
   }
 }

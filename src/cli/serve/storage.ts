@@ -4,17 +4,19 @@
 //   ‹data›/promhive/shards/       snapshots and chunks of the heads                      ‹data›/‹ULID›/            blocks
 import { z } from 'zod'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
-import { PromhiveError } from '../../base/errors.ts'
+import { crc32c } from '../../base/crc32c.ts'
+import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Compute, LanePort } from '../../ports/compute.ts'
 import type { Disk } from '../../ports/disk.ts'
+import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes } from '../../../actors/storage-shard/lanes.ts'
 import type { BlockOptions } from '../../../actors/storage-shard/lane-protocol.ts'
 import { publisherEpochs } from '../../../actors/storage-shard/shard.ts'
-import { lane } from '../lane.ts'
+import { storageLane } from './storage-lane.ts'
 
 export type StorageOptions = Readonly<{
   dataDirectory: string
@@ -53,11 +55,13 @@ const layoutSchema = z.object({
   shards: z.number().int().positive(),
   generation: z.number().int(),
   clean: z.boolean(),
+  /** CRC32C of the others. */
+  check: z.number().optional(),
 })
-type Layout = z.infer<typeof layoutSchema>
+type Layout = Omit<z.infer<typeof layoutSchema>, 'check'>
 
 const snapshotEveryMs = 5 * 60_000
-const lingerMs = 50
+const lingerMs = 100
 const appliedWaitMs = 5_000
 const outstandingBytesMax = 256 << 20
 const residentBytesMax = 256 << 20
@@ -69,18 +73,20 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   disk.makeDirectory(own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
   try {
-    const layout = readLayout(disk, `${own}/layout.json`) ?? { version: 1, shards: options.shards, generation: 1, clean: true }
-    if ((layout.shards & (layout.shards - 1)) !== 0)
-      throw new PromhiveError('STORAGE_CORRUPT', `cannot open ${own}/layout.json: ${layout.shards} shards`)
+    const layout = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
+    disk.remove(`${own}/layout.json.tmp`)
     writeLayout(disk, own, { ...layout, clean: false })
+    // before any worker starts: one that starts again later must not take what another is writing
+    sweepUnfinished(disk, dataDirectory)
+    sweepBlockFiles(disk, dataDirectory)
     const log = await openEmbeddedLog({ disk, directory: `${own}/log`, segmentBytes: options.walSegmentBytes })
     if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
-      entry: { module: new URL('../lane.ts', import.meta.url), inline: parts.laneProgram ?? lane },
+      entry: storageLane,
       clock,
       log,
       logger,
@@ -122,16 +128,48 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   }
 }
 
-function readLayout(disk: Disk, path: string): Layout | null {
-  if (!disk.exists(path)) return null
-  const parsed = layoutSchema.safeParse(JSON.parse(utf8Text(disk.read(path))))
-  if (!parsed.success) throw new PromhiveError('STORAGE_CORRUPT', `cannot read ${path}: ${parsed.error.message}`)
-  return parsed.data
+/** A damaged layout is set aside: the directories of the shards say how many there are. Throws STORAGE_CORRUPT where they do not. */
+function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logger): Layout {
+  const path = `${own}/layout.json`
+  const problem = disk.exists(path) ? readLayout(disk, path) : 'the file is missing'
+  if (typeof problem !== 'string') return problem
+  const found = disk.list(`${own}/shards`)
+  const written = disk.list(`${own}/log`).length > 0
+  if (found.length === 0 && !written) return { version: 1, shards: shardsWanted, generation: 1, clean: true }
+  const numbers = new Set(found.map(Number))
+  const whole = found.length > 0 && (found.length & (found.length - 1)) === 0 && found.every((_, shard) => numbers.has(shard))
+  if (!whole)
+    throw new PromhiveError('STORAGE_CORRUPT', `cannot open ${path}: ${problem}, and ${own}/shards has ${found.length} directories`, {
+      path,
+    })
+  logger.error({ path, problem, shards: found.length }, 'the layout is damaged: the number of shards is taken from their directories')
+  if (disk.exists(path)) disk.rename(path, `${own}/damaged-layout.json`)
+  return { version: 1, shards: found.length, generation: 1, clean: false }
+}
+
+/** The layout, or what is wrong with the file. */
+function readLayout(disk: Disk, path: string): Layout | string {
+  let json: unknown
+  try {
+    json = JSON.parse(utf8Text(disk.read(path)))
+  } catch (thrown) {
+    return messageOf(thrown)
+  }
+  const parsed = layoutSchema.safeParse(json)
+  if (!parsed.success) return parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
+  const { check, ...layout } = parsed.data
+  if (check !== undefined && check !== checkOf(layout)) return 'checksum does not match'
+  if ((layout.shards & (layout.shards - 1)) !== 0) return `${layout.shards} shards are not a power of two`
+  return layout
+}
+
+function checkOf({ version, shards, generation, clean }: Layout): number {
+  return crc32c(utf8Bytes(JSON.stringify([version, shards, generation, clean])))
 }
 
 function writeLayout(disk: Disk, directory: string, layout: Layout): void {
   const path = `${directory}/layout.json`
-  disk.write(`${path}.tmp`, utf8Bytes(JSON.stringify(layout) + '\n'))
+  disk.write(`${path}.tmp`, utf8Bytes(JSON.stringify({ ...layout, check: checkOf(layout) }) + '\n'))
   const file = disk.open(`${path}.tmp`, 'append')
   file.syncNow()
   file.close()

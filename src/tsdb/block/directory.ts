@@ -72,6 +72,13 @@ export function sweepUnfinished(disk: Disk, directory: string): string[] {
   return left
 }
 
+/** Removes files that were being replaced when the program ended, in every block. */
+export function sweepBlockFiles(disk: Disk, directory: string): void {
+  for (const ulid of blockNames(disk, directory)) {
+    for (const name of disk.list(`${directory}/${ulid}`)) if (name.endsWith('.tmp')) disk.remove(`${directory}/${ulid}/${name}`)
+  }
+}
+
 /** A copy of a block that shares its files: for snapshots. */
 export function linkBlock(disk: Disk, from: string, to: string): void {
   disk.makeDirectory(`${to}/chunks`)

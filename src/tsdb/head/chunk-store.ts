@@ -1,12 +1,12 @@
 // Full chunks of the head: bytes lie in segments of 1 MiB, the newest in memory, older ones in files that are read back whole on demand.
 //
-//   chunk in a segment, at a multiple of 16   ┌ encoding <u8> │ 0 <u8> │ length <u16 LE> │ data ┐    the CRC is the segment's
+//   chunk in a segment, at a multiple of 16   ┌ encoding <u8> │ length, bits 16–23 <u8> │ length <u16 LE> │ data ┐    the CRC is the segment's
 //   table, one entry per full chunk           minTimes f64 │ spans u32 │ places u32 (segment << 16 | offset / 16) │ previous u32 (entry + 1, 0 = none)
 //
 // A segment belongs to one shard, so that a shard can be handed over. Its file is  ‹directory›/‹file number, 8 digits›:
 // the segment's bytes, then their CRC32C <u32 LE>; written once, when the segment is full or a snapshot needs it.
 import { crc32c } from '../../base/crc32c.ts'
-import { PromhiveError } from '../../base/errors.ts'
+import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { growTo, nextCapacity } from './columns.ts'
 
@@ -23,7 +23,17 @@ interface Segment {
   /** Bytes of it that are in its file. */
   saved: number
   touched: number
+  /** Its file cannot be read: its chunks hold nothing. */
+  lost: boolean
 }
+
+/** What the store has to tell: a damaged file (set aside under another name) or a write that failed and is tried again. */
+export type ChunkStoreProblem = Readonly<{ shard: number; path: string; chunks: number; why: string }>
+
+/** A chunk without samples, in place of one that is lost. */
+const emptyChunk = new Uint8Array(2)
+const emptyEncoding = 1
+const damagedPrefix = 'damaged-'
 
 export class ChunkStore {
   minTimes = new Float64Array(256)
@@ -41,13 +51,24 @@ export class ChunkStore {
   readonly #disk: Disk
   readonly #directoryOf: (shard: number) => string
   readonly #residentBytesMax: number
+  readonly #onProblem: (problem: ChunkStoreProblem) => void
   #resident = 0
   #clock = 0
+  /** Segments whose file was damaged, and their chunks; writes of full segments that failed. */
+  segmentsLost = 0
+  chunksLost = 0
+  failedWrites = 0
 
-  constructor(disk: Disk, directoryOf: (shard: number) => string, residentBytesMax: number) {
+  constructor(
+    disk: Disk,
+    directoryOf: (shard: number) => string,
+    residentBytesMax: number,
+    onProblem: (problem: ChunkStoreProblem) => void = () => {},
+  ) {
     this.#disk = disk
     this.#directoryOf = directoryOf
     this.#residentBytesMax = residentBytesMax
+    this.#onProblem = onProblem
   }
 
   /** Copies a chunk in; returns its entry + 1. `previous` is the series' entry + 1 before it. */
@@ -68,11 +89,12 @@ export class ChunkStore {
     }
     const size = Math.ceil((bytes.length + 4) / unit) * unit
     let index = this.#open.get(shard)
-    if (index === undefined || this.#segments[index]!.used + size > segmentBytes) index = this.#newSegment(shard, index)
+    if (index === undefined || this.#segments[index]!.used + size > segmentBytes) index = this.#newSegment(shard, index, size)
     const segment = this.#segments[index]!
     const at = segment.used
     const out = segment.bytes!
     out[at] = encoding
+    out[at + 1] = bytes.length >>> 16
     out[at + 2] = bytes.length & 0xff
     out[at + 3] = bytes.length >>> 8
     out.set(bytes, at + 4)
@@ -86,17 +108,23 @@ export class ChunkStore {
     return entry + 1
   }
 
+  /** True where the chunk's bytes are lost to damage: it then reads as a chunk without samples. Reads its segment where it is not in memory. */
+  isLost(entry: number): boolean {
+    return this.#bytes(this.places[entry]! >>> 16) === null
+  }
+
   encoding(entry: number): number {
     const place = this.places[entry]!
-    return this.#bytes(place >>> 16)[(place & 0xffff) * unit]!
+    return this.#bytes(place >>> 16)?.[(place & 0xffff) * unit] ?? emptyEncoding
   }
 
   /** The chunk's data: a view that is good until the next call. */
   data(entry: number): Uint8Array {
     const place = this.places[entry]!
     const bytes = this.#bytes(place >>> 16)
+    if (bytes === null) return emptyChunk
     const at = (place & 0xffff) * unit
-    return bytes.subarray(at + 4, at + 4 + (bytes[at + 2]! | (bytes[at + 3]! << 8)))
+    return bytes.subarray(at + 4, at + 4 + (bytes[at + 2]! | (bytes[at + 3]! << 8) | (bytes[at + 1]! << 16)))
   }
 
   maxTime(entry: number): number {
@@ -117,8 +145,8 @@ export class ChunkStore {
   save(shard: number): { index: number; file: number; used: number }[] {
     const out: { index: number; file: number; used: number }[] = []
     this.#segments.forEach((segment, index) => {
-      if (segment === null || segment.shard !== shard) return
-      if (segment.saved < segment.used) this.#write(segment, true)
+      if (segment === null || segment.shard !== shard || segment.lost) return
+      if (segment.saved < segment.used) this.#write(segment)
       out.push({ index, file: segment.file, used: segment.used })
     })
     this.#disk.syncDirectory(this.#directoryOf(shard))
@@ -128,7 +156,7 @@ export class ChunkStore {
   /** Takes over a segment that a snapshot names; its chunks are then added by `restore`. */
   adopt(shard: number, file: number, used: number): number {
     const index = this.#slot()
-    this.#segments[index] = { shard, file, bytes: null, used, chunks: 0, saved: used, touched: 0 }
+    this.#segments[index] = { shard, file, bytes: null, used, chunks: 0, saved: used, touched: 0, lost: false }
     this.#nextFile.set(shard, Math.max(this.#nextFile.get(shard) ?? 0, file + 1))
     return index
   }
@@ -161,13 +189,16 @@ export class ChunkStore {
     })
   }
 
-  /** Removes files of a shard that no segment owns: left behind by a crash. */
+  /** After a start: files that no segment owns go with the snapshots that may still name them; unfinished ones go at once. */
   sweep(shard: number): void {
     const owned = new Set(this.#segments.flatMap((s) => (s !== null && s.shard === shard ? [fileName(s.file)] : [])))
     const directory = this.#directoryOf(shard)
     for (const name of this.#disk.list(directory)) {
-      if (!owned.has(name)) this.#disk.remove(`${directory}/${name}`)
-      this.#nextFile.set(shard, Math.max(this.#nextFile.get(shard) ?? 0, Number.parseInt(name, 10) + 1 || 0))
+      const path = `${directory}/${name}`
+      if (name.endsWith('.tmp')) this.#disk.remove(path)
+      if (!/^\d{8}$/.test(name)) continue
+      if (!owned.has(name)) this.#doomed.push({ shard, path, snapshots: 0 })
+      this.#nextFile.set(shard, Math.max(this.#nextFile.get(shard) ?? 0, Number(name) + 1))
     }
   }
 
@@ -185,48 +216,78 @@ export class ChunkStore {
     return free === -1 ? this.#segments.push(null) - 1 : free
   }
 
-  #newSegment(shard: number, before: number | undefined): number {
+  /** @param need bytes of its first chunk, which may be larger than a segment: then it has one to itself. */
+  #newSegment(shard: number, before: number | undefined, need: number): number {
     const index = this.#slot()
     if (index > 0xffff)
       throw new PromhiveError('STORAGE_FULL', `cannot keep another chunk: ${index} segments of ${segmentBytes} bytes are in use`)
     const file = this.#nextFile.get(shard) ?? 0
     this.#nextFile.set(shard, file + 1)
-    this.#segments[index] = { shard, file, bytes: new Uint8Array(segmentBytes), used: 0, chunks: 0, saved: 0, touched: ++this.#clock }
-    this.#resident += segmentBytes
+    this.#segments[index] = {
+      shard,
+      file,
+      bytes: new Uint8Array(Math.max(segmentBytes, need)),
+      used: 0,
+      chunks: 0,
+      saved: 0,
+      touched: ++this.#clock,
+      lost: false,
+    }
+    this.#resident += Math.max(segmentBytes, need)
     this.#open.set(shard, index)
     if (before !== undefined && this.#segments[before]!.chunks === 0) this.#drop(before)
     this.#evict()
     return index
   }
 
-  #bytes(index: number): Uint8Array {
+  /** Null where its file is damaged. */
+  #bytes(index: number): Uint8Array | null {
     const segment = this.#segments[index]!
     segment.touched = ++this.#clock
-    if (segment.bytes === null) {
+    if (segment.bytes !== null) return segment.bytes
+    if (segment.lost) return null
+    try {
       segment.bytes = this.#read(segment)
-      this.#resident += segmentBytes
-      this.#evict(index)
+    } catch (thrown) {
+      // damage does not heal; what else may go wrong with a read may pass, and nothing is given up for it
+      if (!(thrown instanceof PromhiveError) || (thrown.code !== 'STORAGE_CORRUPT' && thrown.code !== 'NOT_FOUND')) throw thrown
+      this.#lose(segment, thrown.message)
+      return null
     }
+    this.#resident += segment.bytes.length
+    this.#evict(index)
     return segment.bytes
+  }
+
+  /** Sets the file of a segment aside; everything else goes on. */
+  #lose(segment: Segment, why: string): void {
+    segment.lost = true
+    this.segmentsLost++
+    this.chunksLost += segment.chunks
+    const path = this.#path(segment)
+    try {
+      if (this.#disk.exists(path)) this.#disk.rename(path, `${this.#directoryOf(segment.shard)}/${damagedPrefix}${fileName(segment.file)}`)
+    } catch {
+      // it stays where it is, and is not read again in this life
+    }
+    this.#onProblem({ shard: segment.shard, path, chunks: segment.chunks, why })
   }
 
   #path(segment: Segment): string {
     return `${this.#directoryOf(segment.shard)}/${fileName(segment.file)}`
   }
 
-  #write(segment: Segment, durable: boolean): void {
+  #write(segment: Segment): void {
     const out = new Uint8Array(segment.used + 4)
     out.set(segment.bytes!.subarray(0, segment.used))
     new DataView(out.buffer).setUint32(segment.used, crc32c(out, 0, segment.used), true)
     const path = this.#path(segment)
     this.#disk.makeDirectory(this.#directoryOf(segment.shard))
-    // the file may hold an earlier, shorter state that a snapshot names: replace it whole
+    // the file may hold an earlier, shorter state that a snapshot names: it is replaced whole, and only by what is durable
     this.#disk.write(`${path}.tmp`, out)
-    if (durable) {
-      const file = this.#disk.open(`${path}.tmp`, 'append')
-      file.syncNow()
-      file.close()
-    }
+    const file = this.#disk.open(`${path}.tmp`, 'append')
+    file.syncNow()
+    file.close()
     this.#disk.rename(`${path}.tmp`, path)
     segment.saved = segment.used
   }
@@ -241,14 +302,14 @@ export class ChunkStore {
     const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true)
     if (stored !== crc32c(bytes, 0, at))
       throw new PromhiveError('STORAGE_CORRUPT', `cannot read head chunks ${path}: checksum does not match`)
-    const whole = new Uint8Array(segmentBytes)
+    const whole = new Uint8Array(Math.max(segmentBytes, segment.used))
     whole.set(bytes.subarray(0, segment.used))
     return whole
   }
 
   #drop(index: number): void {
     const segment = this.#segments[index]!
-    if (segment.bytes !== null) this.#resident -= segmentBytes
+    if (segment.bytes !== null) this.#resident -= segment.bytes.length
     // a snapshot on disk may still name the file
     if (segment.saved > 0) this.#doomed.push({ shard: segment.shard, path: this.#path(segment), snapshots: 0 })
     this.#segments[index] = null
@@ -264,9 +325,18 @@ export class ChunkStore {
       })
       if (oldest === -1) return
       const segment = this.#segments[oldest]!
-      if (segment.saved < segment.used) this.#write(segment, false)
+      if (segment.saved < segment.used) {
+        try {
+          this.#write(segment)
+        } catch (thrown) {
+          // a full disk must not stop the head: the budget is exceeded until there is room
+          this.failedWrites++
+          this.#onProblem({ shard: segment.shard, path: this.#path(segment), chunks: 0, why: messageOf(thrown) })
+          return
+        }
+      }
+      this.#resident -= segment.bytes!.length
       segment.bytes = null
-      this.#resident -= segmentBytes
     }
   }
 }

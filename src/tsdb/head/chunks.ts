@@ -25,7 +25,7 @@ export function headChunks(head: Head, series: number, startMs: number, endMs: n
     const maxTime = chunks.maxTime(entry)
     if (maxTime < startMs) break
     const minTime = chunks.minTimes[entry]!
-    if (minTime > endMs) continue
+    if (minTime > endMs || chunks.isLost(entry)) continue
     out.push({ encoding: chunks.encoding(entry) as ChunkData['encoding'], minTime, maxTime, bytes: chunks.data(entry).slice() })
   }
   return out.reverse()

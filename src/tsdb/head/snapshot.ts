@@ -80,7 +80,10 @@ export function encodeSnapshot(head: Head, state: ShardState): Uint8Array {
     const histogram = head.openHistogram(series)
     if (histogram !== undefined) histograms.push({ series: local, isFloat: histogram.isFloat, bytes: histogram.bytes() })
     entries.length = 0
-    for (let link = head.newestChunk[series]!; link !== 0; link = head.chunks.previous[link - 1]!) entries.push(link - 1)
+    for (let link = head.newestChunk[series]!; link !== 0; link = head.chunks.previous[link - 1]!) {
+      // chunks whose segment was lost to damage end here
+      if (segmentOf.has(head.chunks.places[link - 1]! >>> 16)) entries.push(link - 1)
+    }
     counts[local] = entries.length
     for (let i = entries.length - 1; i >= 0; i--) {
       const entry = entries[i]!
@@ -177,12 +180,32 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
   const deltas = float64s(next())
   const windows = uint16s(next())
   const values = uint32s(next())
-  const open = new ByteReader(next())
+  const openBytes = next()
+  const open = new ByteReader(openBytes)
   const chunkCounts = uint32s(next())
   const chunkTimes = float64s(next())
   const chunkPlaces = uint32s(next())
-  if (hashes.length !== n || chunkCounts.length !== n)
-    throw new PromhiveError('STORAGE_CORRUPT', `cannot restore snapshot of shard ${shard}: columns do not fit`)
+  const refsOf = meta.publishers.map(() => uint32s(next()))
+  const histograms = meta.histograms.map(({ series, isFloat, bytes: data }) => ({
+    series,
+    chunk: OpenHistogramChunk.resume(isFloat, data),
+  }))
+  // everything is looked at before anything goes into the head: half a shard would be a wrong answer
+  const columns = [hashes, firstTimes, counts, positions, times, deltas, windows, chunkCounts]
+  const segmentsOk = chunkTimes.every((_, chunk) => chunkPlaces[chunk * 3 + 1]! < meta.segments.length)
+  if (
+    columns.some((column) => column.length !== n) ||
+    values.length !== n * 2 ||
+    chunkPlaces.length !== chunkTimes.length * 3 ||
+    chunkCounts.reduce((sum, count) => sum + count, 0) !== chunkTimes.length ||
+    !segmentsOk ||
+    !labelsFit(labels, n, meta.pairs) ||
+    histograms.some(({ series }) => series >= n) ||
+    refsOf.some((refs) => refs.some((entry) => entry > n)) ||
+    openLength(counts, positions) !== openBytes.length
+  ) {
+    throw new PromhiveError('STORAGE_CORRUPT', `cannot restore snapshot of shard ${shard}: its parts do not fit`)
+  }
   const segments = meta.segments.map(({ file, used }) => head.chunks.adopt(shard, file, used))
   const seriesOf = new Uint32Array(n)
   const { xor } = head
@@ -216,13 +239,11 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     }
     head.newestChunk[series] = newest
   }
-  for (const { series, isFloat, bytes: chunkBytes } of meta.histograms) {
-    head.restoreHistogram(seriesOf[series]!, OpenHistogramChunk.resume(isFloat, chunkBytes))
-  }
+  for (const { series, chunk: histogram } of histograms) head.restoreHistogram(seriesOf[series]!, histogram)
   head.minTime = Math.min(head.minTime, meta.minTime)
   head.maxTime = Math.max(head.maxTime, meta.maxTime)
-  const publishers = meta.publishers.map(({ id, lastSequence }) => {
-    const refs = uint32s(next()).map((entry) => (entry === 0 ? 0 : seriesOf[entry - 1]! + 1))
+  const publishers = meta.publishers.map(({ id, lastSequence }, i) => {
+    const refs = refsOf[i]!.map((entry) => (entry === 0 ? 0 : seriesOf[entry - 1]! + 1))
     for (const entry of refs) if (entry > 0) head.holders[entry - 1]!++
     return { id, lastSequence, refs }
   })
@@ -236,6 +257,28 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     publishers,
     exemplars: meta.exemplars.map(({ series, exemplar }) => ({ series: seriesOf[series]!, exemplar })),
   }
+}
+
+/** Whether the list is `n` times a count and that many pair numbers. */
+function labelsFit(labels: Uint32Array, n: number, pairs: number): boolean {
+  let at = 0
+  for (let i = 0; i < n; i++) {
+    const count = labels[at++] ?? labels.length
+    if (at + count > labels.length) return false
+    for (const end = at + count; at < end; at++) if (labels[at]! >= pairs) return false
+  }
+  return at === labels.length
+}
+
+/** Bytes of the open chunks of all series. */
+function openLength(counts: Uint16Array, positions: Uint32Array): number {
+  let bytes = 0
+  for (let i = 0; i < counts.length; i++) if (counts[i]! > 0) bytes += xorBytes(positions[i]!)
+  return bytes
+}
+
+function xorBytes(position: number): number {
+  return Math.max(2, (position + 7) >>> 3)
 }
 
 function uint32s(bytes: Uint8Array): Uint32Array {
