@@ -13,7 +13,7 @@ export interface Compute {
 }
 
 /** The two forms of one program: a module for a worker thread, a function to run inline. */
-export type LaneEntry = Readonly<{ module: URL; inline: (port: LanePort, setup: unknown) => void }>
+export type LaneEntry = Readonly<{ module: URL; inline: (port: LanePort, setup: unknown) => void | Promise<void> }>
 
 /** One end of a lane: messages are structured clones; buffers in `transfer` move without a copy. Asynchronous and in order. */
 export interface LanePort {

@@ -1,10 +1,11 @@
 // `promhive serve`: command line, logger, signals, exit codes (0 ended in order, 1 failed, 2 bad configuration or flags, as Prometheus').
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../config/serve-flags.ts'
+import { nodeCompute } from '../../ports/node/compute.ts'
 import { nodeLogger, type LogFormat, type LogLevel } from '../../ports/node/logger.ts'
 import { buildInfo } from './build-info.ts'
-import { Server } from './server.ts'
 import { actedOnFlags, settingsOf } from './settings.ts'
+import { storageLane } from './storage-lane.ts'
 
 /** Features serve has, and features of Prometheus that need nothing here: they tune its own inside. */
 const actedOnFeatures: ReadonlySet<FeatureName> = new Set<FeatureName>([
@@ -42,12 +43,17 @@ export async function serve(argv: readonly string[]): Promise<number> {
   const logger = nodeLogger({ level: parsed.flags['log.level'] as LogLevel, format: parsed.flags['log.format'] as LogFormat })
   for (const warning of parsed.warnings) logger.warn({}, warning)
   for (const name of parsed.features) if (needlessFeatures.has(name)) logger.info({ feature: name }, 'This feature needs no switch here')
+  // the storage workers load their program while this thread loads the rest
+  const compute = nodeCompute()
+  const lanes = parsed.flags['storage.workers'] || compute.lanesDefault
+  compute.prepare(storageLane, lanes)
+  const { Server } = await import('./server.ts')
   const ended = Promise.withResolvers<void>()
-  let server: Server
+  let server: InstanceType<typeof Server>
   try {
     const settings = settingsOf(parsed)
     logger.info({ version: buildInfo.version, node: process.version, config: settings.configFile }, 'Starting Promhive')
-    server = new Server(settings, logger, () => ended.resolve())
+    server = new Server(settings, logger, { compute, lanes }, () => ended.resolve())
   } catch (thrown) {
     logger.error({}, messageOf(thrown))
     return 2

@@ -15,8 +15,8 @@ import { offsetSeed } from '../../scrape/target.ts'
 import { startApi, type Api } from '../../api/server.ts'
 import { Notifications, notices } from '../../api/notifications.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
+import type { Compute } from '../../ports/compute.ts'
 import { nodeClock } from '../../ports/node/clock.ts'
-import { nodeCompute } from '../../ports/node/compute.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
 import { nodeRandom } from '../../ports/node/random.ts'
@@ -56,6 +56,7 @@ export class Server {
     'prometheus_config_last_reload_success_timestamp_seconds',
     'Timestamp of the last successful configuration reload.',
   )
+  readonly #workers: Readonly<{ compute: Compute; lanes: number }>
   readonly #onQuit: () => void
   #loaded: Loaded
   #lastConfigMs = 0
@@ -72,7 +73,8 @@ export class Server {
   #timers: Timer[] = []
 
   /** Loads the configuration; throws CONFIG_INVALID before anything is started. */
-  constructor(settings: Settings, logger: Logger, onQuit: () => void) {
+  constructor(settings: Settings, logger: Logger, workers: Readonly<{ compute: Compute; lanes: number }>, onQuit: () => void) {
+    this.#workers = workers
     this.#settings = settings
     this.#logger = logger
     this.#onQuit = onQuit
@@ -95,8 +97,7 @@ export class Server {
       metrics: this.#metrics,
       notifications: this.#notifications,
     })
-    const compute = nodeCompute()
-    const lanes = flags['storage.workers'] || compute.lanesDefault
+    const { compute, lanes } = this.#workers
     const { storage: options } = this.#loaded.config
     const started = this.#clock.monotonicMs()
     this.#storage = await openStorage(
@@ -218,7 +219,7 @@ export class Server {
       ...shared,
       query: (expr, timeMs, signal) => queries.ruleQuery(expr, timeMs, signal),
       selectLast: (matchers, startMs, endMs, signal) => queries.selectLast(matchers, startMs, endMs, signal),
-      appender: storage.appender.lingering(),
+      appender: storage.appender,
       send: (alerts) => notifier.send(alerts),
       logger: logger.child({ component: 'rule manager' }),
       flags: {

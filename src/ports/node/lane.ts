@@ -8,8 +8,9 @@ import { portOf, type LaneNotice, type LaneStart } from './compute.ts'
 module.enableCompileCache()
 
 const start = workerData as LaneStart
+const setup = new Promise<unknown>((resolve) => parentPort!.once('message', resolve))
 const program = (await import(start.module)) as { lane?: (...args: Parameters<LaneEntry['inline']>) => void | Promise<void> }
 if (program.lane === undefined) throw new Error(`BUG: ${start.module} exports no function "lane"`)
-await program.lane(portOf(start.port), start.setup)
+await program.lane(portOf(start.port), await setup)
 const ready: LaneNotice = { kind: 'ready' }
 parentPort!.postMessage(ready)
