@@ -86,7 +86,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
-      entry: storageLane,
+      entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
       log,
       logger,
