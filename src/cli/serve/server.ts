@@ -26,6 +26,7 @@ import { Notifier } from '../../../actors/notifier/notifier.ts'
 import { RuleManager } from '../../../actors/rule-group/manager.ts'
 import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
 import { QueryService } from '../../../actors/query/query-service.ts'
+import { decompressors } from '../decompressors.ts'
 import { apiBackend, type BackendParts } from './backend.ts'
 import { apiOptions } from './api-options.ts'
 import { buildInfo } from './build-info.ts'
@@ -36,6 +37,7 @@ import { processMetrics } from './process-metrics.ts'
 import type { Settings } from './settings.ts'
 import { openStorage, type Storage } from './storage.ts'
 import { storageMetrics } from './storage-metrics.ts'
+import { takeOver } from './takeover.ts'
 
 export class Server {
   readonly #settings: Settings
@@ -115,6 +117,8 @@ export class Server {
       { disk: this.#disk, clock: this.#clock, compute, logger: logger.child({ component: 'tsdb' }) },
     )
     const storage = this.#storage
+    const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
+    await takeOver(dataDirectory, tsdb) // before anything newer is appended
     this.#appender.become(storage.appender)
     this.#metrics.collect(() => storageMetrics(storage, { ms: options.retentionTimeMs, bytes: options.retentionSizeBytes }))
     this.#build(storage)

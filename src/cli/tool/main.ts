@@ -215,9 +215,10 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
       name,
       name === 'dump' ? 'Prints samples.' : 'Prints samples as OpenMetrics, without native histograms and stale markers.',
       async (directory: string | undefined, flags: DumpFlags) => {
-        const [{ dumpTsdb, dumpOpenMetrics }, { toolPorts, decompressors }] = await Promise.all([
+        const [{ dumpTsdb, dumpOpenMetrics }, { toolPorts }, { decompressors }] = await Promise.all([
           import('./tsdb-dump.ts'),
           import('./tool-io.ts'),
+          import('../decompressors.ts'),
         ])
         const options = { minTimeMs: flags.minTime, maxTimeMs: flags.maxTime, match: flags.match }
         const { disk } = toolPorts

@@ -1,7 +1,5 @@
 // The tools' hands on the machine: lines out, files and standard input in.
 import { existsSync, readFileSync } from 'node:fs'
-import { zstdDecompressSync } from 'node:zlib'
-import { unsnappy } from '../../../protocols/remote/snappy.ts'
 import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
@@ -9,7 +7,6 @@ import { nodeRandom } from '../../ports/node/random.ts'
 import { nodeResolver } from '../../ports/node/resolver.ts'
 import { nodeWatcher } from '../../ports/node/watcher.ts'
 import type { DiscoveryPorts } from '../../discovery/mechanism.ts'
-import type { Decompressors } from '../../tsdb/wal-import/log.ts'
 import { ulidFrom } from '../../tsdb/block/ulid.ts'
 import { nodeConfigFiles } from '../config-files.ts'
 import { buildInfo } from '../serve/build-info.ts'
@@ -64,11 +61,6 @@ export const toolPorts = {
 const random = nodeRandom()
 export function newUlid(): string {
   return ulidFrom(toolPorts.clock.nowMs(), Buffer.from(random.bytes(16)).toString('hex'))
-}
-
-export const decompressors: Decompressors = {
-  snappy: unsnappy,
-  zstd: (bytes, bytesMax) => zstdDecompressSync(bytes, { maxOutputLength: bytesMax }),
 }
 
 export function discoveryPorts(): Omit<DiscoveryPorts, 'log' | 'metrics'> {

@@ -1,0 +1,173 @@
+// A data directory that a Prometheus has used: its blocks are read as they are, and what its head held is appended here once, before anything
+// else is. Its own files stay untouched.
+//
+//   wal/ chunks_head/ wbl/ ─▶ samples from the newest block's end on ─▶ appender ─▶ log          promhive/takeover.json: which files were read
+import { z } from 'zod'
+import { timeText } from '../../api/time-text.ts'
+import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
+import { PromhiveError } from '../../base/errors.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { Appender, ExemplarSample, HistogramSample, SeriesHandle } from '../../model/appender.ts'
+import type { Labels } from '../../model/labels.ts'
+import type { Metadata } from '../../model/metadata.ts'
+import { SampleColumns } from '../../model/samples.ts'
+import type { Disk } from '../../ports/disk.ts'
+import { openBlocks } from '../../tsdb/block/directory.ts'
+import { PageCache } from '../../tsdb/block/pages.ts'
+import { hasHead, importHead, type HeadSink } from '../../tsdb/wal-import/import-head.ts'
+import { logSegments, segmentPaths, type Decompressors } from '../../tsdb/wal-import/log.ts'
+
+export type TakeoverParts = Readonly<{ disk: Disk; appender: Appender; decompress: Decompressors; logger: Logger }>
+
+export type Takeover = Readonly<{ series: number; samples: number; refused: number }>
+
+/** A half of Prometheus' chunk range: what a shard takes out of order between series. */
+const sliceMs = 3_600_000
+
+const recordSchema = z.object({ version: z.literal(1), head: z.string() })
+
+/**
+ * Takes over a Prometheus' head unless the same one was taken over before. Null: there was nothing to do. A crash in between is made good by the
+ * next start: what is there already is refused as a duplicate. Rejects where the storage does.
+ */
+export async function takeOver(dataDirectory: string, { disk, appender, decompress, logger }: TakeoverParts): Promise<Takeover | null> {
+  const recordPath = `${dataDirectory}/promhive/takeover.json`
+  if (!hasHead(disk, dataDirectory)) return null
+  const head = headState(disk, dataDirectory)
+  if (readRecord(disk, recordPath) === head) return null
+  const { fromMs, blocks } = newestBlockEnd(disk, dataDirectory)
+  logger.info({ blocks, from: fromMs === -Infinity ? 'the start' : timeText(fromMs) }, 'Taking over the head of a Prometheus')
+  const gathered = new GatheredBatch(appender)
+  const steps = importHead(disk, dataDirectory, decompress, gathered, { fromMs, sliceMs })
+  let step = steps.next()
+  for (; step.done !== true; step = steps.next()) await gathered.append()
+  await gathered.append()
+  gathered.release()
+  const { series, samples, orphans, damages } = step.value
+  for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
+  logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
+  writeRecord(disk, recordPath, head)
+  return { series, samples, refused: gathered.refused }
+}
+
+/** Gathers what one step of the import gives, and appends it as one batch. Series are opened when their first sample comes. */
+class GatheredBatch implements HeadSink {
+  refused = 0
+  readonly #appender: Appender
+  readonly #labels: Labels[] = []
+  readonly #handles: (SeriesHandle | undefined)[] = []
+  readonly #columns = new SampleColumns(1 << 16)
+  #owners = new Uint32Array(1 << 16)
+  #histograms: HistogramSample[] = []
+  #exemplars: ExemplarSample[] = []
+  #metadata: { handle: SeriesHandle; metadata: Metadata }[] = []
+
+  constructor(appender: Appender) {
+    this.#appender = appender
+  }
+
+  series(series: number, labels: Labels): void {
+    this.#labels[series] = labels
+  }
+
+  samples(series: number, columns: SampleColumns): void {
+    const handle = this.#handle(series)
+    const into = this.#columns
+    into.reserve(columns.length)
+    if (this.#owners.length < into.times.length) {
+      const owners = new Uint32Array(into.times.length)
+      owners.set(this.#owners.subarray(0, into.length))
+      this.#owners = owners
+    }
+    for (let i = 0; i < columns.length; i++) {
+      const histogram = columns.histograms?.[i] ?? null
+      if (histogram !== null) {
+        this.#histograms.push({ handle, timeMs: columns.times[i]!, histogram })
+        continue
+      }
+      const at = into.length++
+      into.times[at] = columns.times[i]!
+      into.bits[at * 2] = columns.bits[i * 2]! // by bits, for staleness markers
+      into.bits[at * 2 + 1] = columns.bits[i * 2 + 1]!
+      this.#owners[at] = handle
+    }
+  }
+
+  exemplar(series: number, time: number, value: number, labels: Labels): void {
+    this.#exemplars.push({ handle: this.#handle(series), labels, value, timeMs: time, hasTime: true })
+  }
+
+  metadata(series: number, metadata: Metadata): void {
+    this.#metadata.push({ handle: this.#handle(series), metadata })
+  }
+
+  async append(): Promise<void> {
+    const { length, values, times } = this.#columns
+    if (length + this.#histograms.length + this.#exemplars.length + this.#metadata.length === 0) return
+    const result = await this.#appender.append({
+      length,
+      handles: this.#owners,
+      values,
+      times,
+      timeMs: 0,
+      histograms: this.#histograms,
+      exemplars: this.#exemplars,
+      metadata: this.#metadata,
+    })
+    this.refused += result.outOfOrder + result.duplicate + result.outOfBounds + result.tooOld
+    this.#columns.clear()
+    this.#histograms = []
+    this.#exemplars = []
+    this.#metadata = []
+  }
+
+  release(): void {
+    for (const handle of this.#handles) if (handle !== undefined) this.#appender.release(handle)
+  }
+
+  #handle(series: number): SeriesHandle {
+    return (this.#handles[series] ??= this.#appender.open(this.#labels[series]!))
+  }
+}
+
+/** Ends of blocks that a Prometheus wrote: what lies before is in them. */
+function newestBlockEnd(disk: Disk, dataDirectory: string): { fromMs: number; blocks: number } {
+  const { blocks } = openBlocks(disk, new PageCache(1 << 20), dataDirectory)
+  try {
+    const theirs = blocks.filter(({ meta }) => meta.shard === null)
+    return { fromMs: theirs.reduce((end, { meta }) => Math.max(end, meta.maxTime), -Infinity), blocks: theirs.length }
+  } finally {
+    for (const block of blocks) block.close()
+  }
+}
+
+/** Names and sizes of the head's files: another text where a Prometheus has run on the directory since. */
+function headState(disk: Disk, dataDirectory: string): string {
+  const files = [
+    ...logSegments(disk, `${dataDirectory}/wal`),
+    ...segmentPaths(disk, `${dataDirectory}/wbl`),
+    ...segmentPaths(disk, `${dataDirectory}/chunks_head`),
+  ]
+  return files.map((path) => `${path.slice(dataDirectory.length + 1)}:${disk.stat(path).sizeBytes}`).join(' ')
+}
+
+function readRecord(disk: Disk, path: string): string | null {
+  if (!disk.exists(path)) return null
+  let json: unknown
+  try {
+    json = JSON.parse(utf8Text(disk.read(path)))
+  } catch {
+    return null // torn: taking over again does no harm
+  }
+  const parsed = recordSchema.safeParse(json)
+  if (!parsed.success) throw new PromhiveError('STORAGE_CORRUPT', `cannot read ${path}: ${parsed.error.message}`, { path })
+  return parsed.data.head
+}
+
+function writeRecord(disk: Disk, path: string, head: string): void {
+  disk.write(`${path}.tmp`, utf8Bytes(`${JSON.stringify({ version: 1, head })}\n`))
+  const file = disk.open(`${path}.tmp`, 'append')
+  file.syncNow()
+  file.close()
+  disk.rename(`${path}.tmp`, path)
+}
