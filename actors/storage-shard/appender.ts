@@ -107,6 +107,8 @@ export class LogAppender implements Appender {
   #outstandingBytes = 0
   #flushAt: 'none' | 'linger' | 'now' = 'none'
   #sweeping = false
+  /** Goes with every record: how far behind a shard's newest sample a late one may lie; 0 refuses late ones. */
+  outOfOrderWindowMs = 0
   /** For metrics. */
   recordsAppended = 0
   bytesAppended = 0
@@ -158,7 +160,7 @@ export class LogAppender implements Appender {
     return this.#append(batch, false)
   }
 
-  /** The same appender for callers that would rather wait a little for company than cost a sync of their own: scrapes and rules. */
+  /** The same appender for callers that would rather wait a little for company than cost a sync of their own: scrapes. */
   lingering(): Appender {
     return {
       open: (labels) => this.open(labels),
@@ -245,7 +247,7 @@ export class LogAppender implements Appender {
       last.histogramTo = lane.histograms
     }
     const floats = lane.builder.length
-    const bytes = lane.builder.encode(this.#options.clock.nowMs())
+    const bytes = lane.builder.encode(this.#options.clock.nowMs(), this.outOfOrderWindowMs)
     lane.queue.push({ bytes, sequence: ++lane.sequence, parts: lane.parts, floats, released: lane.released })
     this.#outstandingBytes += bytes.length
     lane.parts = []

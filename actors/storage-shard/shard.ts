@@ -2,19 +2,24 @@
 // refusals and the same blocks on every replica. The head is shared with the other shards of the worker; series carry their shard.
 import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
+import type { Histogram } from '../../src/model/histogram.ts'
 import { compileMatchers } from '../../src/model/matching.ts'
 import { SampleColumns } from '../../src/model/samples.ts'
 import { isStale, isStaleAt, staleHigh, staleLow, staleNaN } from '../../src/model/staleness.ts'
 import { staleHistogram } from '../../src/tsdb/chunks/histogram.ts'
+import { chunkTimeMax } from '../../src/tsdb/chunks/xor-append.ts'
 import type { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
 import { growTo, nextCapacity } from '../../src/tsdb/head/columns.ts'
 import { outcome, type Head } from '../../src/tsdb/head/head.ts'
-import { readSeries } from '../../src/tsdb/head/read.ts'
+import { readInOrder } from '../../src/tsdb/head/read.ts'
 import type { ShardState } from '../../src/tsdb/head/snapshot.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
 import { decodeWriteBatch, readAnnouncements, type BatchDeletion, type WriteBatch } from '../../protocols/bus/write-batch.ts'
 
-/** Counts of one applied batch, by outcome (src/tsdb/head/head.ts), then exemplars out of order and samples of refs nobody announced. */
+/**
+ * Counts of one applied batch, by outcome (src/tsdb/head/head.ts), then exemplars out of order, samples of refs nobody announced, and how many of the
+ * appended ones came out of order.
+ */
 export const countFields = [
   'appended',
   'duplicate',
@@ -24,10 +29,19 @@ export const countFields = [
   'unchanged',
   'exemplarsOutOfOrder',
   'unknownRef',
+  'appendedOutOfOrder',
 ] as const
 
 /** The end of a histogram series. */
 const staleMarker = { ...staleHistogram, isFloat: false, sum: staleNaN }
+
+type LateSample = Readonly<{
+  series: number
+  time: number
+  /** The window's start. */
+  oldestMs: number
+  given: Readonly<{ high: number; low: number; histogram: Histogram | null }>
+}>
 
 interface Publisher {
   /** Ref → series + 1; 0 = not announced. */
@@ -51,6 +65,8 @@ export class Shard {
   cutUntil = -Infinity
   readonly totals = new Float64Array(countFields.length)
   histogramsAppended = 0
+  /** Deletions applied: a block that is being cut when one comes is begun anew. */
+  deletions = 0
   /** Offset of the last record that was there. */
   #lastRecord = 0
   /** Records that were no batches. */
@@ -93,6 +109,7 @@ export class Shard {
       if (series >= 0 && !this.#exemplars.add(series, exemplar, batch.appendedMs)) counts[6]!++
     }
     for (const deletion of batch.deletions) this.#delete(deletion)
+    this.deletions += batch.deletions.length
     for (const ref of batch.released) this.#release(publisher, ref)
     for (let i = 0; i < counts.length; i++) this.totals[i]! += counts[i]! - before[i]!
     const unknown = counts[7]! - before[7]!
@@ -180,6 +197,7 @@ export class Shard {
     const { refs, bits, times, length } = batch
     const known = publisher.refs
     const range = head.options.chunkRangeMs / 2
+    const window = batch.outOfOrderWindowMs
     const { cutUntil } = this
     let { maxTime, minTime } = this
     for (let i = 0; i < length; i++) {
@@ -196,11 +214,18 @@ export class Shard {
           ? head.appendHistogram(series, time, staleMarker, minValid)
           : head.append(series, time, staleHigh, staleLow, minValid)
       } else result = head.append(series, time, bits[i * 2 + 1]!, bits[i * 2]!, minValid)
-      counts[result]!++
       if (result === outcome.appended) {
+        counts[0]!++
         if (time > maxTime) maxTime = time
         if (time < minTime) minTime = time
-      } else if (result !== outcome.unchanged) refusals.push(i, result)
+        continue
+      }
+      if (window > 0) {
+        const given = { high: bits[i * 2 + 1]!, low: bits[i * 2]!, histogram: null }
+        result = this.#late(result, { series, time, oldestMs: maxTime - window, given }, counts)
+      }
+      counts[result]!++
+      if (result !== outcome.unchanged && result !== outcome.appended) refusals.push(i, result)
     }
     this.maxTime = maxTime
     this.minTime = minTime
@@ -213,14 +238,31 @@ export class Shard {
         counts[7]!++
         continue
       }
-      const result = this.head.appendHistogram(series, sample.timeMs, sample.histogram, this.minValidMs)
-      counts[result]!++
+      const { timeMs: time, histogram } = sample
+      const window = batch.outOfOrderWindowMs
+      let result: number = this.head.appendHistogram(series, time, histogram, this.minValidMs)
       if (result === outcome.appended) {
         this.histogramsAppended++
-        this.maxTime = Math.max(this.maxTime, sample.timeMs)
-        this.minTime = Math.min(this.minTime, sample.timeMs)
-      } else refusals.push(batch.length + index, result)
+        this.maxTime = Math.max(this.maxTime, time)
+        this.minTime = Math.min(this.minTime, time)
+      } else if (window > 0) {
+        result = this.#late(result, { series, time, oldestMs: this.maxTime - window, given: { high: 0, low: 0, histogram } }, counts)
+        if (result === outcome.appended) this.histogramsAppended++
+      }
+      counts[result]!++
+      if (result !== outcome.unchanged && result !== outcome.appended) refusals.push(batch.length + index, result)
     }
+  }
+
+  /** What becomes of a sample that cannot go behind its series' newest one. Source: prometheus tsdb/head_append.go (appendable). */
+  #late(refused: number, { series, time, oldestMs, given }: LateSample, counts: Float64Array): number {
+    if ((refused !== outcome.outOfOrder && refused !== outcome.outOfBounds) || !(Math.abs(time) < chunkTimeMax)) return refused
+    if (time < oldestMs) return outcome.tooOld
+    const { head } = this
+    if (!head.outOfOrder.insert(this.id, series, time, given)) return outcome.unchanged
+    counts[8]!++
+    if (time < head.minTime) head.minTime = time
+    return outcome.appended
   }
 
   #publisher(id: number): Publisher | null {
@@ -262,8 +304,9 @@ export class Shard {
     mine[this.id] = 1
     const kept = new SampleColumns()
     for (const series of selectSeries(head, compileMatchers(deletion.matchers), mine).slice()) {
+      head.outOfOrder.delete(series, deletion.startMs, deletion.endMs)
       kept.clear()
-      readSeries(head, series, -Infinity, Infinity, kept)
+      readInOrder(head, series, -Infinity, Infinity, kept)
       let touched = false
       for (let i = 0; i < kept.length && !touched; i++) touched = kept.times[i]! >= deletion.startMs && kept.times[i]! <= deletion.endMs
       if (!touched) continue

@@ -1,9 +1,9 @@
 // A write batch: what one publisher appends to one shard's log, and all that ever changes a shard.
 // Little-endian; columns start at multiples of 8, so that a reader lays typed arrays over the record without copying.
 //
-//   ┌ header 48 B ┬ values f64[n] ┬ times f64[n] or runs ┬ refs u32[n] ┬ announcements ┬ histograms ┬ exemplars ┬ metadata ┬ deletions ┐
+//   ┌ header 48 B ┬ out-of-order window f64, where flag 2 is set ┬ values f64[n] ┬ times f64[n] or runs ┬ refs u32[n] ┬ announcements ┬ histograms ┬ exemplars ┬ metadata ┬ deletions ┐
 //
-//   header   0 u32 magic "PWB1"   4 u32 flags (1: times are runs)   8 u32 samples n   12 u32 runs   16 f64 appendedMs
+//   header   0 u32 magic "PWB1"   4 u32 flags (1: times are runs, 2: a window)   8 u32 samples n   12 u32 runs   16 f64 appendedMs
 //           24 u32 announcement bytes   28 u32 histogram bytes   32 u32 exemplar bytes   36 u32 metadata bytes   40 u32 deletion bytes   44 u32 released refs
 //   runs     (f64 timeMs, f64 count) each: samples that share a timestamp, as a scrape's do
 //   released u32 each, after the refs: refs the publisher will not use again (they may be announced anew later)
@@ -20,6 +20,7 @@ import type { Metadata } from '../../src/model/metadata.ts'
 const magic = 0x31425750
 const headerBytes = 48
 const timesAreRuns = 1
+const hasOutOfOrderWindow = 2
 
 export type BatchHistogram = Readonly<{ ref: number; timeMs: number; startTimeMs: number; histogram: Histogram }>
 export type BatchExemplar = Readonly<{ ref: number; labels: readonly string[]; value: number; timeMs: number; hasTime: boolean }>
@@ -30,6 +31,8 @@ export type BatchDeletion = Readonly<{ matchers: readonly Matcher[]; startMs: nu
 /** A decoded batch; the columns are views of the record. */
 export type WriteBatch = Readonly<{
   appendedMs: number
+  /** How far behind the newest sample a late one may lie; 0 = late ones are refused. In the record, so that every reader decides alike. */
+  outOfOrderWindowMs: number
   length: number
   refs: Uint32Array
   values: Float64Array
@@ -121,7 +124,7 @@ export class WriteBatchBuilder {
   }
 
   /** The record, in a buffer of its own that the caller may give away; the builder is empty afterwards. */
-  encode(appendedMs: number): Uint8Array {
+  encode(appendedMs: number, outOfOrderWindowMs = 0): Uint8Array {
     const n = this.length
     const times = this.#times
     let runs = n === 0 ? 0 : 1
@@ -133,13 +136,15 @@ export class WriteBatchBuilder {
     const exemplars = packed(this.#exemplars)
     const metadata = packed(this.#metadata)
     const deletions = packed(this.#deletions)
-    const timesAt = headerBytes + n * 8
+    const valuesAt = headerBytes + (outOfOrderWindowMs > 0 ? 8 : 0)
+    const timesAt = valuesAt + n * 8
     const refsAt = timesAt + (inRuns ? runs * 16 : n * 8)
     const tailAt = refsAt + (n + released) * 4
     const record = new Uint8Array(tailAt + announcements + histograms.length + exemplars.length + metadata.length + deletions.length)
     const view = new DataView(record.buffer)
     view.setUint32(0, magic, true)
-    view.setUint32(4, inRuns ? timesAreRuns : 0, true)
+    view.setUint32(4, (inRuns ? timesAreRuns : 0) | (outOfOrderWindowMs > 0 ? hasOutOfOrderWindow : 0), true)
+    if (outOfOrderWindowMs > 0) view.setFloat64(headerBytes, outOfOrderWindowMs, true)
     view.setUint32(8, n, true)
     view.setUint32(12, inRuns ? runs : 0, true)
     view.setFloat64(16, appendedMs, true)
@@ -150,7 +155,7 @@ export class WriteBatchBuilder {
     view.setUint32(40, deletions.length, true)
     view.setUint32(44, released, true)
     // as bytes: the staleness marker must not pass through a number
-    record.set(new Uint8Array(this.#values.buffer, 0, n * 8), headerBytes)
+    record.set(new Uint8Array(this.#values.buffer, 0, n * 8), valuesAt)
     if (inRuns) {
       const out = new Float64Array(record.buffer, timesAt, runs * 2)
       for (let i = 0, r = 0; i < n; r += 2) {
@@ -210,7 +215,8 @@ export function decodeWriteBatch(bytes: Uint8Array): WriteBatch {
   const announcements = view.getUint32(24, true)
   const sizes = [view.getUint32(28, true), view.getUint32(32, true), view.getUint32(36, true), view.getUint32(40, true)] as const
   const released = view.getUint32(44, true)
-  const timesAt = headerBytes + n * 8
+  const valuesAt = headerBytes + (flags & hasOutOfOrderWindow ? 8 : 0)
+  const timesAt = valuesAt + n * 8
   const refsAt = timesAt + (flags & timesAreRuns ? runs * 16 : n * 8)
   const tailAt = refsAt + (n + released) * 4
   if (tailAt + announcements + sizes[0] + sizes[1] + sizes[2] + sizes[3] !== record.length) {
@@ -236,8 +242,9 @@ export function decodeWriteBatch(bytes: Uint8Array): WriteBatch {
   return {
     appendedMs: view.getFloat64(16, true),
     length: n,
-    values: new Float64Array(buffer, base + headerBytes, n),
-    bits: new Uint32Array(buffer, base + headerBytes, n * 2),
+    outOfOrderWindowMs: flags & hasOutOfOrderWindow ? view.getFloat64(headerBytes, true) : 0,
+    values: new Float64Array(buffer, base + valuesAt, n),
+    bits: new Uint32Array(buffer, base + valuesAt, n * 2),
     times,
     refs: new Uint32Array(buffer, base + refsAt, n),
     released: new Uint32Array(buffer, base + refsAt + n * 4, released),

@@ -17,6 +17,7 @@ import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from '../chunks
 import type { ChunkStore } from './chunk-store.ts'
 import { arenaBytesMax, ByteArena, classBytes, growTo, nextCapacity } from './columns.ts'
 import { LabelPairs } from './label-pairs.ts'
+import { OutOfOrder } from './out-of-order.ts'
 import { Postings } from './postings.ts'
 
 /** What became of a sample. */
@@ -37,6 +38,8 @@ export class Head {
   readonly pairs = new LabelPairs()
   readonly postings = new Postings()
   readonly chunks: ChunkStore
+  /** Samples that came too late for the open chunks. */
+  readonly outOfOrder: OutOfOrder
   readonly options: HeadOptions
   /** Entries of the columns in use, freed ones included. */
   count = 0
@@ -74,6 +77,7 @@ export class Head {
 
   constructor(chunks: ChunkStore, options: HeadOptions) {
     this.chunks = chunks
+    this.outOfOrder = new OutOfOrder(chunks)
     this.options = options
   }
 
@@ -272,7 +276,7 @@ export class Head {
       if (this.alive[series] === 0 || this.shards[series] !== shard) continue
       if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
       this.#dropChunks(series, beforeMs)
-      if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0) {
+      if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0 && !this.outOfOrder.has(series)) {
         keep[series] = 0
         for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
         removed.add(series)

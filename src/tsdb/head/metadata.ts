@@ -12,10 +12,10 @@ export function overlaps(head: Head, series: number, startMs: number, endMs: num
   if (open !== undefined && open.maxTime >= startMs && open.minTime <= endMs) return true
   if (head.xor.counts[series]! > 0 && head.xor.times[series]! >= startMs && head.firstTimes[series]! <= endMs) return true
   for (let link = head.newestChunk[series]!; link !== 0; link = head.chunks.previous[link - 1]!) {
-    if (head.chunks.maxTime(link - 1) < startMs) return false
+    if (head.chunks.maxTime(link - 1) < startMs) break
     if (head.chunks.minTimes[link - 1]! <= endMs) return true
   }
-  return false
+  return head.outOfOrder.overlaps(series, startMs, endMs)
 }
 
 /** Series that any of the selectors picks and that have samples in the range; no selectors = all. Ascending, each once. */

@@ -8,6 +8,13 @@ const order: number[] = []
 
 /** Appends the samples of a series within [startMs, endMs] to `into`. */
 export function readSeries(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
+  const from = into.length
+  readInOrder(head, series, startMs, endMs, into)
+  if (head.outOfOrder.size > 0) head.outOfOrder.mergeInto(series, { startMs, endMs }, from, into)
+}
+
+/** Those alone that came in order. */
+export function readInOrder(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
   const { chunks } = head
   order.length = 0
   for (let link = head.newestChunk[series]!; link !== 0; link = chunks.previous[link - 1]!) {

@@ -16,6 +16,7 @@ import { PromhiveError } from '../../base/errors.ts'
 import { OpenHistogramChunk } from '../chunks/open-histogram.ts'
 import type { Exemplar } from './exemplars.ts'
 import type { Head } from './head.ts'
+import type { LateState } from './out-of-order.ts'
 
 const magic = 0x4e534850
 const version = 1
@@ -39,9 +40,14 @@ type Meta = Omit<ShardState, 'publishers'> &
     publishers: readonly Readonly<{ id: number; lastSequence: number; refs: number }>[]
     segments: readonly Readonly<{ index: number; file: number; used: number }>[]
     histograms: readonly Readonly<{ series: number; isFloat: boolean; bytes: Uint8Array }>[]
+    /** Missing where the shard has no late samples. */
+    outOfOrder?: readonly LateSnapshot[]
     series: number
     pairs: number
   }>
+
+/** Series by local number; chunks oldest first: minTime, span, segment, unit of each. */
+type LateSnapshot = LateState & Readonly<{ chunks: readonly number[] }>
 
 /** The file's bytes. Segments of the chunk store are saved first, so that what the snapshot names is on disk. */
 export function encodeSnapshot(head: Head, state: ShardState): Uint8Array {
@@ -92,8 +98,19 @@ export function encodeSnapshot(head: Head, state: ShardState): Uint8Array {
       chunkPlaces.push(head.chunks.spans[entry]!, segmentOf.get(place >>> 16)!, place & 0xffff)
     }
   })
+  const outOfOrder: LateSnapshot[] = []
+  for (const { newest, state: late } of head.outOfOrder.entries(state.shard)) {
+    const chunks: number[] = []
+    for (let link = newest; link !== 0; link = head.chunks.previous[link - 1]!) {
+      const place = head.chunks.places[link - 1]!
+      const segment = segmentOf.get(place >>> 16)
+      if (segment !== undefined) chunks.unshift(head.chunks.minTimes[link - 1]!, head.chunks.spans[link - 1]!, segment, place & 0xffff)
+    }
+    outOfOrder.push({ ...late, series: localOf[late.series]! - 1, chunks })
+  }
   const meta: Meta = {
     ...state,
+    ...(outOfOrder.length > 0 && { outOfOrder }),
     publishers: state.publishers.map(({ id, lastSequence, refs }) => ({ id, lastSequence, refs: refs.length })),
     exemplars: state.exemplars.flatMap(({ series, exemplar }) =>
       localOf[series]! > 0 ? [{ series: localOf[series]! - 1, exemplar }] : [],
@@ -201,6 +218,7 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     !segmentsOk ||
     !labelsFit(labels, n, meta.pairs) ||
     histograms.some(({ series }) => series >= n) ||
+    (meta.outOfOrder ?? []).some(({ series, chunks }) => series >= n || chunks.some((x, i) => i % 4 === 2 && x >= meta.segments.length)) ||
     refsOf.some((refs) => refs.some((entry) => entry > n)) ||
     openLength(counts, positions) !== openBytes.length
   ) {
@@ -240,6 +258,15 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     head.newestChunk[series] = newest
   }
   for (const { series, chunk: histogram } of histograms) head.restoreHistogram(seriesOf[series]!, histogram)
+  for (const { chunks, ...late } of meta.outOfOrder ?? []) {
+    let newest = 0
+    for (let i = 0; i < chunks.length; i += 4) {
+      newest = head.chunks.restore(segments[chunks[i + 2]!]!, chunks[i + 3]!, chunks[i]!, chunks[i + 1]!, newest)
+      head.minTime = Math.min(head.minTime, chunks[i]!)
+    }
+    head.minTime = Math.min(head.minTime, late.times[0] ?? Infinity)
+    head.outOfOrder.restore(shard, { ...late, series: seriesOf[late.series]! }, newest)
+  }
   head.minTime = Math.min(head.minTime, meta.minTime)
   head.maxTime = Math.max(head.maxTime, meta.maxTime)
   const publishers = meta.publishers.map(({ id, lastSequence }, i) => {
