@@ -1,13 +1,13 @@
 // The main job with real peers: a node exporter and an instrumented program are scraped, promtool asks, an alert reaches the real
 // Alertmanager, which calls a webhook when it fires and when it is over. LONG=1 runs it for ten minutes.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Exporter } from '../support/exporter.ts'
 import { freePort, missingPrograms, Process, until } from '../support/processes.ts'
-import { node, ServerHome, type Server } from '../support/server.ts'
+import { node, program, ServerHome, type Server } from '../support/server.ts'
 
 const missing = missingPrograms('promtool', 'prometheus-alertmanager', 'prometheus-node-exporter')
 const long = process.env['LONG'] === '1'
@@ -56,11 +56,11 @@ describe.skipIf(missing !== '')(`the main job with real peers${missing === '' ? 
       children.push(child)
       return child
     }
-    const program = run(node, worker)
+    const instrumented = run(node, worker)
     const [exporterPort, alertmanagerPort] = [await freePort(), await freePort()]
     exporterAddress = `127.0.0.1:${exporterPort}`
     run('prometheus-node-exporter', `--web.listen-address=${exporterAddress}`)
-    workerAddress = await until('the worker runs', () => /address=(\S+)/.exec(program.log)?.[1])
+    workerAddress = await until('the worker runs', () => /address=(\S+)/.exec(instrumented.log)?.[1])
     const home = new ServerHome({
       config: `
 global: { scrape_interval: 1s, evaluation_interval: 1s, external_labels: { site: test } }
@@ -144,14 +144,41 @@ receivers: [{ name: hook, webhook_configs: [{ url: 'http://${webhook.address}/',
 
   it('promtool query range, series and labels', () => {
     const now = Math.floor(Date.now() / 1000)
-    const range = lines(promtool('query', 'range', `--start=${now - 3}`, `--end=${now - 1}`, '--step=1s', server.url, 'sum(jobs_total)'))
-    expect(range).toEqual(['{} =>', ...[3, 2, 1].map((ago) => `42 @[${now - ago}]`)])
+    const range = lines(promtool('query', 'range', `--start=${now - 2}`, `--end=${now - 1}`, '--step=1s', server.url, 'sum(jobs_total)'))
+    expect(range).toEqual(['{} =>', ...[2, 1].map((ago) => `42 @[${now - ago}]`)])
     expect(lines(promtool('query', 'series', '--match=up', server.url)).sort()).toEqual(
       [`{__name__="up", instance="${exporterAddress}", job="node"}`, `{__name__="up", instance="${workerAddress}", job="worker"}`].sort(),
     )
     expect(lines(promtool('query', 'labels', server.url, 'job'))).toEqual(['node', 'worker'])
     expect(lines(promtool('query', 'labels', '--match=jobs_total', server.url, 'outcome'))).toEqual(['failed', 'ok'])
     expect(() => execFileSync('promtool', ['query', 'instant', server.url, 'up{'], { stdio: 'pipe' })).toThrow(/parse error/)
+  })
+
+  it('promhive tool query prints what promtool prints', { timeout: 60_000 }, () => {
+    const now = Math.floor(Date.now() / 1000) - 1
+    const commands: string[][] = [
+      ['query', 'instant', `--time=${now}`, server.url, 'label_replace(jobs_total, "odd", "<&> \\"ü", "", "")'],
+      ['query', 'instant', `--time=${now}.5`, server.url, 'sum by (job) (up) / 3'],
+      ['query', 'instant', `--time=${now}`, server.url, 'vector(1e-9) or vector(-Inf)'],
+      ['query', 'instant', server.url, 'no_such_metric'],
+      ['query', 'instant', `--time=${now}`, server.url, 'jobs_total[2s]'],
+      ['query', 'range', `--start=${now - 2}`, `--end=${now}`, '--step=1s', server.url, 'job_duration_seconds_bucket'],
+      ['query', 'range', `--start=${now - 2}`, `--end=${now}`, '--step=500ms', server.url, 'sum(up)'],
+      ['query', 'series', '--match=up', '--match=jobs_total', server.url],
+      ['query', 'labels', server.url, '__name__'],
+      ['query', 'labels', '--match=jobs_total', server.url, 'outcome'],
+      ['query', 'instant', server.url, 'up{'],
+      ['query', 'instant', '--time=noon', server.url, 'up'],
+      ['query', 'range', '--start=5', '--end=4', server.url, 'up'],
+    ]
+    for (const command of commands) {
+      for (const format of ['promql', 'json']) {
+        const args = ['query', '-o', format, ...command.slice(1)]
+        const theirs = spawnSync('promtool', args, { encoding: 'utf8' })
+        const ours = spawnSync(node, [program, 'tool', ...args], { encoding: 'utf8' })
+        expect([args, ours.status, ours.stdout, ours.stderr]).toEqual([args, theirs.status, theirs.stdout, theirs.stderr])
+      }
+    }
   })
 
   it('records a rule', async () => {

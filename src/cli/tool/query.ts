@@ -173,14 +173,41 @@ function bucketText([boundaries, lower, upper, count]: Bucket): string {
   return `${open}${edge(lower)},${edge(upper)}${close}:${valueText(count)}`
 }
 
-/** As Go writes JSON: keys of a map in order, and what HTML knows escaped. */
+/** As Go writes JSON: keys of a map in order, numbers without exponent, and what HTML knows escaped. */
 function jsonText(kind: QueryRequest['kind'], data: unknown): string {
-  const value = kind === 'labels' || kind === 'series' ? data : (data as Result).result
-  const isMetric = (key: string): boolean => key === 'metric' || (kind === 'series' && key !== '')
-  const text = JSON.stringify(value, (key, part: unknown) =>
-    isMetric(key) && typeof part === 'object' && part !== null
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => compareText(a, b)))
-      : part,
-  )
-  return text.replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const value = kind === 'labels' ? data : kind === 'series' ? (data as readonly Metric[]).map(sortedMetric) : plainResult(data as Result)
+  return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+function plainResult(answer: Result): unknown {
+  switch (answer.resultType) {
+    case 'vector':
+      return answer.result.map(({ metric, value, histogram }) => ({
+        metric: sortedMetric(metric),
+        ...(value === undefined ? { histogram: plainHistogram(histogram!) } : { value: plainSample(value) }),
+      }))
+    case 'matrix':
+      return answer.result.map(({ metric, values = [], histograms = [] }) => ({
+        metric: sortedMetric(metric),
+        ...((values.length > 0 || histograms.length === 0) && { values: values.map(plainSample) }),
+        ...(histograms.length > 0 && { histograms: histograms.map(plainHistogram) }),
+      }))
+    case 'scalar':
+      return plainSample(answer.result)
+    case 'string':
+      return answer.result
+  }
+}
+
+function sortedMetric(metric: Metric): Metric {
+  return Object.fromEntries(Object.entries(metric).sort(([a], [b]) => compareText(a, b)))
+}
+
+function plainSample([time, value]: Sample): Sample {
+  return [time, valueText(value)]
+}
+
+function plainHistogram([time, { count, sum, buckets = [] }]: HistogramSample): HistogramSample {
+  const plain = buckets.map(([boundaries, lower, upper, held]): Bucket => [boundaries, valueText(lower), valueText(upper), valueText(held)])
+  return [time, { count: valueText(count), sum: valueText(sum), buckets: plain }]
 }
