@@ -1,6 +1,7 @@
 // What a storage worker can be asked, by name. Bodies are plain data; every handler looks at one consistent state, because records are
 // applied between requests and never during one.
 import { compareLabels, compareText, labelsKey, type Labels } from '../../src/model/labels.ts'
+import { packLabels } from '../../src/model/packed-labels.ts'
 import { compileMatchers, type CompiledMatcher } from '../../src/model/matching.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
 import { SampleColumns, type SeriesSource } from '../../src/model/samples.ts'
@@ -54,11 +55,10 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
     },
     series: (body) => {
       const request = body as SelectRequest
-      const found = new Map(
-        seriesLabels(head, compiled(request), request.startMs, request.endMs).map((labels) => [labelsKey(labels), labels]),
-      )
-      for (const labels of blocks.series(compiled(request), request.startMs, request.endMs)) found.set(labelsKey(labels), labels)
-      return { body: cut([...found.values()].sort(compareLabels), request.limit) }
+      let found = seriesLabels(head, compiled(request), request.startMs, request.endMs)
+      const inBlocks = blocks.series(compiled(request), request.startMs, request.endMs)
+      if (inBlocks.length > 0) found = [...new Map([...found, ...inBlocks].map((labels) => [labelsKey(labels), labels])).values()]
+      return { body: packLabels(cut(found.sort(compareLabels), request.limit)) }
     },
     latest: (body) => ({ body: latest(source, body as SelectRequest) }),
     lastFloats: (body) => ({ body: lastFloats(source, body as Omit<SamplesRequest, 'samplesMax'>) }),
@@ -179,6 +179,16 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
       return { body: null }
     },
     maintain: () => ({ body: blocks.maintain() }),
+    dropBlocks: (body) => {
+      const { beyondTime, beyondSize } = body as { beyondTime: readonly string[]; beyondSize: readonly string[] }
+      blocks.drop(beyondTime, 'time')
+      blocks.drop(beyondSize, 'size')
+      return { body: null }
+    },
+    cleanTombstones: async () => {
+      await blocks.cleanTombstones()
+      return { body: null }
+    },
   }
 }
 
@@ -210,6 +220,6 @@ function status(state: LaneState): LaneStatus {
     exemplarsOutOfOrder: ring.outOfOrder,
     exemplarCapacity: ring.capacity,
     applied: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })),
-    families: blocks.metrics(),
+    families: [...blocks.metrics(), ...state.families()],
   }
 }

@@ -17,6 +17,7 @@
 //   - every loop that grows with the data reports to the budget, so that cancelling takes milliseconds.
 import type { SeriesSource } from '../model/samples.ts'
 import type { Labels } from '../model/labels.ts'
+import { packLabels, unpackLabels, type PackedLabels } from '../model/packed-labels.ts'
 import type { Budget } from './budget.ts'
 import { Evaluation } from './evaluate.ts'
 import { runLeaf, type LeafResult } from './leaf.ts'
@@ -51,9 +52,6 @@ export function runQuerySharded(plan: Plan, sources: readonly SeriesSource[], bu
     }
   return evaluation.result()
 }
-
-/** Label sets with every string once. */
-type PackedLabels = Readonly<{ strings: readonly string[]; refs: Uint32Array; ends: Uint32Array }>
 
 /** A leaf result ready for structured cloning; unpack it on the other side. */
 export type PackedLeafResult = Readonly<{ result: LeafResult; labels: readonly PackedLabels[] }>
@@ -109,37 +107,4 @@ export function unpackLeafResult({ result, labels }: PackedLeafResult): LeafResu
     parts: result.parts.map(withLabels),
     kept: result.kept.map(withLabels),
   }
-}
-
-function packLabels(all: readonly Labels[]): PackedLabels {
-  const numbers = new Map<string, number>()
-  const strings: string[] = []
-  let total = 0
-  for (const labels of all) total += labels.length
-  const refs = new Uint32Array(total)
-  const ends = new Uint32Array(all.length)
-  let at = 0
-  for (let i = 0; i < all.length; i++) {
-    for (const text of all[i]!) {
-      let number = numbers.get(text)
-      if (number === undefined) {
-        number = strings.push(text) - 1
-        numbers.set(text, number)
-      }
-      refs[at++] = number
-    }
-    ends[i] = at
-  }
-  return { strings, refs, ends }
-}
-
-function unpackLabels({ strings, refs, ends }: PackedLabels): Labels[] {
-  const out: Labels[] = []
-  let at = 0
-  for (const end of ends) {
-    const labels: string[] = []
-    while (at < end) labels.push(strings[refs[at++]!]!)
-    out.push(labels)
-  }
-  return out
 }

@@ -2,6 +2,7 @@
 import { PromhiveError } from '../../base/errors.ts'
 import { compareLabels, compareText, labelsKey, type Labels } from '../../model/labels.ts'
 import type { Histogram } from '../../model/histogram.ts'
+import { unpackLabels, type PackedLabels } from '../../model/packed-labels.ts'
 import {
   maxTimeMs,
   minTimeMs,
@@ -30,7 +31,7 @@ export function seriesBackend(lanes: Lanes): SeriesBackend {
       return { values: mergeTexts(await lanes.askAll<string[]>('labelValues', { ...query, name }, signal)), warnings: [] }
     },
     async series(query, signal) {
-      const answers = await lanes.askAll<Labels[]>('series', query, signal)
+      const answers = (await lanes.askAll<PackedLabels>('series', query, signal)).map(unpackLabels)
       return { values: answers.length === 1 ? answers[0]! : distinct(answers.flat()), warnings: [] }
     },
     async latest(query, signal) {
