@@ -2,19 +2,20 @@
 //
 //   ‹data›/promhive/layout.json   how many shards there are, in which generation        ‹data›/promhive/log/      the write-ahead log
 //   ‹data›/promhive/shards/       snapshots and chunks of the heads                      ‹data›/‹ULID›/            blocks
-import { z } from 'zod'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
+import { count, fail, flag, integer, object, withDefault } from '../../base/shape.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Compute, LanePort } from '../../ports/compute.ts'
 import type { Disk } from '../../ports/disk.ts'
+import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes } from '../../../actors/storage-shard/lanes.ts'
-import type { BlockOptions } from '../../../actors/storage-shard/lane-protocol.ts'
+import type { BlockOptions, MaintainAnswer } from '../../../actors/storage-shard/lane-protocol.ts'
 import { publisherEpochs } from '../../../actors/storage-shard/shard.ts'
 import { storageLane } from './storage-lane.ts'
 
@@ -29,7 +30,13 @@ export type StorageOptions = Readonly<{
   lockFile: boolean
   walSegmentBytes: number
   blocks: BlockOptions
+  /** How far behind a shard's newest sample a late one may lie; 0 refuses late samples. */
+  outOfOrderTimeWindowMs: number
+  /** How long a storage worker may work on blocks before it looks at records and requests; 0: a step. */
+  sliceMs?: number
 }>
+/** What a new configuration may change while the storage runs. */
+export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs'>
 export type StorageParts = Readonly<{
   disk: Disk
   clock: Clock
@@ -47,23 +54,29 @@ export interface Storage {
   readonly shards: number
   /** True where the last run ended in order. */
   readonly cleanStart: boolean
+  /** In force now. */
+  readonly settings: StorageSettings
+  configure(settings: StorageSettings): Promise<void>
+  /** Retention over all workers, compaction, and blocks that others put into the directory or took away: to be called about once a minute. */
+  maintain(): Promise<void>
   close(): Promise<void>
 }
 
-const layoutSchema = z.object({
-  version: z.literal(1),
-  shards: z.number().int().positive(),
-  generation: z.number().int(),
-  clean: z.boolean(),
+const layoutShape = object({
+  version: (value, path): 1 => (value === 1 ? 1 : fail(path, `${JSON.stringify(value)} is not supported`)),
+  shards: count,
+  generation: integer,
+  clean: flag,
   /** CRC32C of the others. */
-  check: z.number().optional(),
+  check: withDefault<number | undefined>(integer, undefined),
 })
-type Layout = Omit<z.infer<typeof layoutSchema>, 'check'>
+type Layout = Omit<ReturnType<typeof layoutShape>, 'check'>
 
 const snapshotEveryMs = 5 * 60_000
 const lingerMs = 100
 const appliedWaitMs = 5_000
 const outstandingBytesMax = 256 << 20
+const sliceMs = 8
 const residentBytesMax = 256 << 20
 
 export async function openStorage(options: StorageOptions, parts: StorageParts): Promise<Storage> {
@@ -99,6 +112,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
         residentBytesMax: Math.floor(residentBytesMax / options.lanes),
         exemplarsMax: Math.floor(options.exemplarsMax / options.lanes),
         snapshotEveryMs,
+        sliceMs: options.sliceMs ?? sliceMs,
         blocks: options.blocks,
       },
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
@@ -108,12 +122,33 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     const publisher = (lanes.publisher + 1) % publisherEpochs
     appender = new LogAppender({ log, clock, shards: layout.shards, publisher, lingerMs, appliedWaitMs, outstandingBytesMax })
     const opened = appender
+    opened.outOfOrderWindowMs = options.outOfOrderTimeWindowMs
+    let settings: StorageSettings = options
     return {
       log,
       lanes,
       appender: opened,
       shards: layout.shards,
       cleanStart,
+      get settings() {
+        return settings
+      },
+      async configure(next) {
+        settings = next
+        opened.outOfOrderWindowMs = next.outOfOrderTimeWindowMs
+        await lanes.askAll('setBlockOptions', next.blocks)
+      },
+      async maintain() {
+        const answers = await lanes.askAll<MaintainAnswer>('maintain', null)
+        const { retentionMs, retentionBytes: bytes, retentionPercentage } = settings.blocks
+        const maxBytes = retentionPercentage > 0 ? retentionBytes(bytes, retentionPercentage, disk.space(dataDirectory).totalBytes) : bytes
+        const headBytes = log.size().bytes + answers.reduce((sum, answer) => sum + answer.headBytes, 0)
+        const plan = planRetention(
+          answers.flatMap(({ blocks }) => blocks),
+          { retentionMs, maxBytes, headBytes },
+        )
+        if (plan.beyondTime.length > 0 || plan.beyondSize.length > 0) await lanes.askAll('dropBlocks', plan)
+      },
       async close() {
         await opened.drain()
         await lanes.stop()
@@ -149,15 +184,13 @@ function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logge
 
 /** The layout, or what is wrong with the file. */
 function readLayout(disk: Disk, path: string): Layout | string {
-  let json: unknown
+  let parsed: ReturnType<typeof layoutShape>
   try {
-    json = JSON.parse(utf8Text(disk.read(path)))
+    parsed = layoutShape(JSON.parse(utf8Text(disk.read(path))), '')
   } catch (thrown) {
     return messageOf(thrown)
   }
-  const parsed = layoutSchema.safeParse(json)
-  if (!parsed.success) return parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ')
-  const { check, ...layout } = parsed.data
+  const { check, ...layout } = parsed
   if (check !== undefined && check !== checkOf(layout)) return 'checksum does not match'
   if ((layout.shards & (layout.shards - 1)) !== 0) return `${layout.shards} shards are not a power of two`
   return layout

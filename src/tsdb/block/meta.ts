@@ -3,10 +3,10 @@
 //   "promhive": { "shard": 3, "generation": 1, "check": 123 }
 //
 // `check` is a CRC32C of everything else in the file. A file rewritten by another program lacks our key and is then not checked.
-import { z } from 'zod'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { messageOf } from '../../base/errors.ts'
+import { count, fail, flag, integer, list, object, text, textOf, withDefault } from '../../base/shape.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { corrupt } from './corrupt.ts'
 import { isUlid } from './ulid.ts'
@@ -67,34 +67,36 @@ export function newCompaction(ulid: string, hints: readonly string[] = []): Bloc
   return { level: 1, sources: [ulid], deletable: false, parents: [], failed: false, hints: [...hints].sort() }
 }
 
-const count = z.number().int().nonnegative().default(0)
-const ulidText = z.string().refine(isUlid, 'not a ULID')
-const metaSchema = z.object({
+const ulidText = textOf(isUlid, 'a ULID')
+const zeroCount = withDefault(count, 0)
+const metaShape = object({
   ulid: ulidText,
-  minTime: z.number().int(),
-  maxTime: z.number().int(),
-  stats: z
-    .object({
-      numSamples: count,
-      numFloatSamples: count,
-      numHistogramSamples: count,
-      numSeries: count,
-      numChunks: count,
-      numTombstones: count,
-    })
-    .default(noStats),
-  compaction: z.object({
-    level: z.number().int(),
-    sources: z.array(ulidText).default([]),
-    deletable: z.boolean().default(false),
-    parents: z.array(z.object({ ulid: ulidText, minTime: z.number().int(), maxTime: z.number().int() })).default([]),
-    failed: z.boolean().default(false),
-    hints: z.array(z.string()).default([]),
+  minTime: integer,
+  maxTime: integer,
+  stats: withDefault(
+    object({
+      numSamples: zeroCount,
+      numFloatSamples: zeroCount,
+      numHistogramSamples: zeroCount,
+      numSeries: zeroCount,
+      numChunks: zeroCount,
+      numTombstones: zeroCount,
+    }),
+    noStats,
+  ),
+  compaction: object({
+    level: integer,
+    sources: withDefault(list(ulidText), []),
+    deletable: withDefault(flag, false),
+    parents: withDefault(list(object({ ulid: ulidText, minTime: integer, maxTime: integer })), []),
+    failed: withDefault(flag, false),
+    hints: withDefault(list(text), []),
   }),
-  version: z.literal(1),
-  promhive: z
-    .object({ shard: z.number().int().nonnegative(), generation: z.number().int().nonnegative(), check: z.number().int() })
-    .optional(),
+  version: (value, path) => (value === 1 ? 1 : fail(path, `${JSON.stringify(value)} is not supported`)),
+  promhive: withDefault<{ shard: number; generation: number; check: number } | undefined>(
+    object({ shard: count, generation: count, check: integer }),
+    undefined,
+  ),
 })
 
 /** Tabs and key order as Prometheus; zero counts, false flags and empty lists are left out. */
@@ -143,12 +145,13 @@ export function readMeta(disk: Disk, block: string): BlockMeta {
   } catch (thrown) {
     throw corrupt(path, 0, messageOf(thrown), thrown)
   }
-  const parsed = metaSchema.safeParse(json)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!
-    throw corrupt(path, 0, `${issue.path.join('.')}: ${issue.message}`)
+  let checked: ReturnType<typeof metaShape>
+  try {
+    checked = metaShape(json, '')
+  } catch (thrown) {
+    throw corrupt(path, 0, messageOf(thrown), thrown)
   }
-  const { promhive, version: _, ...rest } = parsed.data
+  const { promhive, version: _, ...rest } = checked
   if (rest.maxTime < rest.minTime) throw corrupt(path, 0, `maxTime ${rest.maxTime} is before minTime ${rest.minTime}`)
   const meta: BlockMeta = { ...rest, shard: promhive === undefined ? null : shardOf(promhive) }
   if (promhive !== undefined && promhive.check !== checkOf(withoutDefaults(meta), promhive)) {
