@@ -8,6 +8,7 @@ import type { Appender } from '../../src/model/appender.ts'
 import { printDuration } from '../../src/model/duration.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
+import { BodyMemory } from '../../src/ports/body-buffer.ts'
 import type { Clock, Timer } from '../../src/ports/clock.ts'
 import type { Http, HttpClient } from '../../src/ports/http.ts'
 import type { RelabelStep } from '../../src/relabel/relabel.ts'
@@ -79,6 +80,7 @@ export class ScrapeManager {
       batch: new BatchBuilder(),
       starts: new BatchBuilder(),
       scratch: new LayoutScratch(setup.hashSeed),
+      bodies: new BodyMemory(),
       userAgent: setup.userAgent,
     }
     setup.metrics.collect(() => this.#metadataMetrics())

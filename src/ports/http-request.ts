@@ -26,13 +26,15 @@ const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 /**
  * Sends with `once` and follows redirects where `redirects` says so: 301, 302 and 303 turn into GET, 307 and 308 repeat the request.
  * @param once throws errors that are complete (see requestError).
+ * @param parsed the request's URL, where it is at hand.
  */
 export async function follow<A extends Readonly<{ status: number; headers: Readonly<Record<string, string>> }>>(
   request: HttpRequest,
   redirects: boolean,
   once: (hop: Hop) => Promise<A>,
+  parsed?: URL,
 ): Promise<A> {
-  const first = URL.parse(request.url)
+  const first = parsed ?? URL.parse(request.url)
   if (first === null) throw new PromhiveError('BAD_REQUEST', `cannot request "${request.url}": not a URL`, { url: request.url })
   let hop: Hop = { method: request.method, url: first, body: request.body, foreign: false }
   for (let count = 0; ; count++) {

@@ -1,6 +1,7 @@
 import type { HttpClientOptions } from '../model/http-options.ts'
+import type { BodyBuffer } from './body-buffer.ts'
 
-/** HTTP out of the process: scrapes, notifications, discovery. node/http.ts (undici), simulated/http.ts (virtual network). */
+/** HTTP out of the process: scrapes, notifications, discovery. node/http.ts (sockets, undici), simulated/http.ts (virtual network). */
 export interface Http {
   /** A client with one set of options; connections are kept and shared by its requests. Reads credential files when they are used. */
   client(options: HttpClientOptions): HttpClient
@@ -26,6 +27,8 @@ export type HttpRequest = Readonly<{
   /** Set false to send no Accept-Encoding: gzip. Default true. */
   compression?: boolean
   signal?: AbortSignal
+  /** Takes the body: `answer.body` is then a view of it, good until the buffer is used again or freed. It must not be touched before the answer is there. */
+  into?: BodyBuffer
   /** Connect to this Unix socket instead of the URL's host. */
   unixSocket?: string
 }>

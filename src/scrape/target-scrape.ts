@@ -8,6 +8,7 @@ import { messageOf, PromhiveError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
 import type { AppendResult, Appender, SeriesHandle } from '../model/appender.ts'
+import type { BodyBuffer, BodyMemory } from '../ports/body-buffer.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { HttpAnswer, HttpClient } from '../ports/http.ts'
 import { compileRelabel, type Relabeling } from '../relabel/relabel.ts'
@@ -38,6 +39,8 @@ export type ScrapeSupplies = Readonly<{
   /** Zero samples at start times. */
   starts: BatchBuilder
   scratch: LayoutScratch
+  /** What bodies are read into; given back when a body was parsed. */
+  bodies: BodyMemory
   userAgent: string
 }>
 
@@ -99,6 +102,8 @@ export class TargetScrape {
   lastScrapeMs = 0
   lastDurationMs = 0
   #lastStartMs = -1
+  /** Of the scrape under way. */
+  readonly #counts: ScrapeCounts = { scraped: 0, kept: 0, added: 0, duplicates: 0, outOfBounds: 0 }
 
   constructor(supplies: ScrapeSupplies, job: JobSupplies, target: Target) {
     this.#supplies = supplies
@@ -146,17 +151,19 @@ export class TargetScrape {
    * @param signal ends the request early: then nothing is written at all.
    */
   async scrape(slotMs: number, signal?: AbortSignal): Promise<ScrapeOutcome> {
-    const { clock, metrics } = this.#supplies
+    const { clock, metrics, bodies } = this.#supplies
     const startMs = clock.monotonicMs()
     this.#observeInterval(startMs)
+    const into = bodies.buffer()
     let answer: HttpAnswer | null = null
     let error = this.#forcedError
     let bodyBytes = 0
     if (error === '') {
       try {
-        answer = await this.#request(signal)
+        answer = await this.#request(into, signal)
         bodyBytes = answer.body.length
       } catch (thrown) {
+        into.free()
         if (signal?.aborted === true || this.#released)
           return { ok: false, durationMs: clock.monotonicMs() - startMs, error: 'scrape was ended' }
         error = this.#fetchError(thrown)
@@ -173,8 +180,14 @@ export class TargetScrape {
         })
       }
     }
-    if (this.#released) return { ok: false, durationMs: clock.monotonicMs() - startMs, error: 'scrape was ended' }
-    return this.#store(slotMs, startMs, answer, error, bodyBytes)
+    try {
+      if (this.#released) return { ok: false, durationMs: clock.monotonicMs() - startMs, error: 'scrape was ended' }
+      error = this.#ingest(slotMs, answer, error)
+    } finally {
+      // Whoever keeps something of the body has copied it.
+      into.free()
+    }
+    return this.#store(slotMs, startMs, error, bodyBytes)
   }
 
   /** Ends all series, at this time. For a target that is gone for good. */
@@ -202,7 +215,7 @@ export class TargetScrape {
     this.#reports = []
   }
 
-  async #request(signal: AbortSignal | undefined): Promise<HttpAnswer> {
+  async #request(into: BodyBuffer, signal: AbortSignal | undefined): Promise<HttpAnswer> {
     const { client, options } = this.#job
     const answer = await client.request({
       method: 'GET',
@@ -211,6 +224,7 @@ export class TargetScrape {
       timeoutMs: this.#target.timeoutMs,
       bodyBytesMax: options.bodySizeLimit > 0 ? options.bodySizeLimit : limits.scrapeBodyBytesMax,
       compression: options.enableCompression,
+      into,
       ...(signal !== undefined && { signal }),
       ...(this.#target.unixSocket !== '' && { unixSocket: this.#target.unixSocket }),
     })
@@ -227,39 +241,42 @@ export class TargetScrape {
     return `Get "${this.#target.url}": ${isCode(thrown, 'QUERY_TIMEOUT') ? 'context deadline exceeded' : message}`
   }
 
-  #store(slotMs: number, startMs: number, answer: HttpAnswer | null, fetchError: string, bodyBytes: number): Promise<ScrapeOutcome> {
+  /** Fills the batch from the answer. @returns why the scrape failed, '' where it didn't. */
+  #ingest(slotMs: number, answer: HttpAnswer | null, fetchError: string): string {
     const { batch, starts, clock, metrics } = this.#supplies
-    const counts: ScrapeCounts = { scraped: 0, kept: 0, added: 0, duplicates: 0, outOfBounds: 0 }
+    const counts = this.#counts
+    counts.scraped = counts.kept = counts.added = counts.duplicates = counts.outOfBounds = 0
     batch.begin(slotMs)
     starts.begin(slotMs)
-    let error = fetchError
-    if (answer !== null && answer.body.length > 0) {
-      try {
-        this.#ingest(answer, counts)
-      } catch (thrown) {
-        if (!(thrown instanceof PromhiveError)) throw thrown
-        error = thrown.message
-        if (error === 'sample limit exceeded') metrics.exceededSampleLimit.inc()
-        else if (error === 'histogram bucket limit exceeded') metrics.exceededBucketLimit.inc()
-        this.#job.logger.debug({ target: this.#target.url, err: error }, 'Append failed')
-        this.#cache.markStale(batch)
-      }
-    } else this.#cache.markStale(batch)
-    const durationMs = clock.monotonicMs() - startMs
+    if (answer === null || answer.body.length === 0) {
+      this.#cache.markStale(batch)
+      return fetchError
+    }
+    try {
+      const format = formatOf(answer.headers['content-type'] ?? '', this.#job.options.fallbackScrapeProtocol)
+      const kind = this.#cacheKindFor(format)
+      if (kind !== this.#cacheKind) this.#replaceCache(kind)
+      this.#cache.ingest(answer.body, format, batch, clock.nowMs(), counts)
+      return fetchError
+    } catch (thrown) {
+      if (!(thrown instanceof PromhiveError)) throw thrown
+      const error = thrown.message
+      if (error === 'sample limit exceeded') metrics.exceededSampleLimit.inc()
+      else if (error === 'histogram bucket limit exceeded') metrics.exceededBucketLimit.inc()
+      this.#job.logger.debug({ target: this.#target.url, err: error }, 'Append failed')
+      this.#cache.markStale(batch)
+      return error
+    }
+  }
+
+  #store(slotMs: number, startMs: number, error: string, bodyBytes: number): Promise<ScrapeOutcome> {
+    const durationMs = this.#supplies.clock.monotonicMs() - startMs
     this.health = error === '' ? 'up' : 'down'
     this.lastError = error
     this.lastScrapeMs = slotMs
     this.lastDurationMs = durationMs
-    this.#report(error === '', durationMs, counts, bodyBytes)
-    return this.#append(slotMs, startMs, counts, error)
-  }
-
-  #ingest(answer: HttpAnswer, counts: ScrapeCounts): void {
-    const { batch, clock } = this.#supplies
-    const format = formatOf(answer.headers['content-type'] ?? '', this.#job.options.fallbackScrapeProtocol)
-    const kind = this.#cacheKindFor(format)
-    if (kind !== this.#cacheKind) this.#replaceCache(kind)
-    this.#cache.ingest(answer.body, format, batch, clock.nowMs(), counts)
+    this.#report(error === '', durationMs, this.#counts, bodyBytes)
+    return this.#append(slotMs, startMs, this.#counts, error)
   }
 
   async #append(slotMs: number, startMs: number, counts: ScrapeCounts, error: string): Promise<ScrapeOutcome> {

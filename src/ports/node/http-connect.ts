@@ -3,7 +3,9 @@ import type * as net from 'node:net'
 import type { SecureContext } from 'node:tls'
 import { buildConnector } from 'undici'
 import { PromhiveError } from '../../base/errors.ts'
+import { ProxyConnectError } from './http-errors.ts'
 import { boundedLookup } from './http-lookup.ts'
+import { proxyAuthorization } from './http-proxy-rules.ts'
 
 type Connector = buildConnector.connector
 type Target = buildConnector.Options
@@ -60,22 +62,8 @@ export function connector(route: Route): Connector {
   }
 }
 
-/** The proxy itself could not be reached; Go says `proxyconnect tcp: …`. */
-export class ProxyConnectError extends Error {
-  override readonly name = 'ProxyConnectError'
-  constructor(cause: Error) {
-    super(cause.message, { cause })
-  }
-}
-
 function defaultPort(proxy: URL): string {
   return proxy.protocol === 'https:' ? '443' : proxy.protocol === 'http:' ? '80' : '1080'
-}
-
-/** `Basic …` from the user part of the proxy's URL; null where it has none. */
-export function proxyAuthorization(proxy: URL): string | null {
-  if (proxy.username === '' && proxy.password === '') return null
-  return `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64')}`
 }
 
 async function connectTunnel(socket: net.Socket, proxy: URL, target: Target, port: number, headers: Route['proxyHeaders']): Promise<void> {

@@ -1,6 +1,5 @@
 // Failures of a request in the words Prometheus' users know from Go's net/http: `Get "http://a:9100/metrics": dial tcp 127.0.0.1:9100: connect: connection refused`.
 import { PromhiveError } from '../../base/errors.ts'
-import { ProxyConnectError } from './http-connect.ts'
 
 export function deadlineError(): PromhiveError {
   return new PromhiveError('QUERY_TIMEOUT', 'context deadline exceeded')
@@ -8,6 +7,18 @@ export function deadlineError(): PromhiveError {
 
 export function canceledError(): PromhiveError {
   return new PromhiveError('QUERY_CANCELED', 'context canceled')
+}
+
+export function tooLarge(bytesMax: number): PromhiveError {
+  return new PromhiveError('TOO_LARGE', 'body size limit exceeded', { bytesMax })
+}
+
+/** The proxy itself could not be reached; Go says `proxyconnect tcp: …`. */
+export class ProxyConnectError extends Error {
+  override readonly name = 'ProxyConnectError'
+  constructor(cause: Error) {
+    super(cause.message, { cause })
+  }
 }
 
 type SystemError = Error & {

@@ -1,9 +1,14 @@
-// One request and its answer over one connection: the body is gathered into one buffer, once, without streams.
+// One request and its answer over a connection of undici's: the body is gathered into one buffer, once, without streams.
 import type { Dispatcher } from 'undici'
-import { PromhiveError } from '../../base/errors.ts'
-import { canceledError, deadlineError } from './http-errors.ts'
+import type { PromhiveError } from '../../base/errors.ts'
+import { BodyBuffer, BodyMemory } from '../body-buffer.ts'
+import { canceledError, deadlineError, tooLarge } from './http-errors.ts'
 
-export type RawAnswer = { status: number; headers: Record<string, string>; body: Uint8Array<ArrayBuffer> }
+/** `packed`: the body is gzip and lies in this buffer, to be freed when it was unpacked. */
+export type RawAnswer = { status: number; headers: Record<string, string>; body: Uint8Array<ArrayBuffer>; packed?: BodyBuffer }
+
+/** Memory for bodies that are unpacked into another buffer. */
+export const packedMemory = new BodyMemory()
 
 /** The time a request has for everything: connecting, credentials, redirects, the body. One timer and at most one listener. */
 export class Deadline {
@@ -44,17 +49,19 @@ export class Deadline {
 
 /**
  * @param bodyBytesMax of the body as it comes over the wire; the answer fails with TOO_LARGE beyond.
+ * @param into takes the body unless it is gzip; undefined: the answer has memory of its own.
  * @throws what undici or the socket said, or a PromhiveError for time and size. `ExchangeError.started` tells whether an answer had begun.
  */
 export function exchange(
   dispatcher: Dispatcher,
   options: Dispatcher.DispatchOptions,
   bodyBytesMax: number,
+  into: BodyBuffer | undefined,
   deadline: Deadline,
 ): Promise<RawAnswer> {
   return new Promise((resolve, reject) => {
     if (deadline.over !== null) return reject(deadline.over)
-    dispatcher.dispatch(options, new Exchange(bodyBytesMax, deadline, resolve, reject))
+    dispatcher.dispatch(options, new Exchange(bodyBytesMax, into, deadline, resolve, reject))
   })
 }
 
@@ -80,16 +87,23 @@ class Exchange implements Dispatcher.DispatchHandler {
   #answer: RawAnswer | null = null
   #failed: Error | null = null
   #settled = false
-  /** Bytes received. `#whole` takes them where the length was announced, `#chunks` where not. */
-  #received = 0
-  #whole: Uint8Array<ArrayBuffer> | null = null
-  #chunks: Buffer[] = []
+  #body: BodyBuffer
+  /** What Content-Length says; −1 without one. */
+  #announced = -1
 
-  constructor(bodyBytesMax: number, deadline: Deadline, resolve: (answer: RawAnswer) => void, reject: (thrown: unknown) => void) {
+  constructor(
+    bodyBytesMax: number,
+    into: BodyBuffer | undefined,
+    deadline: Deadline,
+    resolve: (answer: RawAnswer) => void,
+    reject: (thrown: unknown) => void,
+  ) {
     this.#bodyBytesMax = bodyBytesMax
     this.#deadline = deadline
     this.#resolve = resolve
     this.#reject = reject
+    into?.clear()
+    this.#body = into ?? new BodyBuffer()
     deadline.onOver = (why) => this.#fail(why)
   }
 
@@ -99,7 +113,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#controller = controller
   }
   onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
-    if (status < 200) return
+    if (status < 200 || this.#settled) return
     const flat: Record<string, string> = {}
     for (const name in headers) {
       const value = headers[name]
@@ -108,29 +122,30 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#answer = { status, headers: flat, body: empty }
     const announced = Number(flat['content-length'] ?? NaN)
     if (announced > this.#bodyBytesMax) return this.#fail(tooLarge(this.#bodyBytesMax))
-    // Own memory, not a piece of the socket's 64 KiB slab: callers keep bodies (the layout cache of a scrape).
-    if (announced >= 0) this.#whole = new Uint8Array(announced)
+    if (flat['content-encoding']?.toLowerCase() === 'gzip') this.#answer.packed = this.#body = packedMemory.buffer()
+    if (!(announced >= 0)) return
+    this.#announced = announced
+    this.#body.reserve(announced)
   }
   onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
-    const before = this.#received
-    this.#received += chunk.length
-    if (this.#received > this.#bodyBytesMax) return this.#fail(tooLarge(this.#bodyBytesMax))
-    if (this.#whole === null) this.#chunks.push(chunk)
-    else if (this.#received <= this.#whole.length) this.#whole.set(chunk, before)
-    else this.#fail(new Error('body longer than its Content-Length'))
+    if (this.#settled) return
+    const received = this.#body.length + chunk.length
+    if (received > this.#bodyBytesMax) return this.#fail(tooLarge(this.#bodyBytesMax))
+    if (this.#announced >= 0 && received > this.#announced) return this.#fail(new Error('body longer than its Content-Length'))
+    this.#body.append(chunk, 0, chunk.length)
   }
   onResponseEnd(): void {
     if (this.#settled) return
     const answer = this.#answer!
-    if (this.#whole === null) answer.body = join(this.#chunks, this.#received)
-    else if (this.#received === this.#whole.length) answer.body = this.#whole
-    else return this.onResponseError(null, new Error('unexpected EOF'))
+    if (this.#body.length < this.#announced) return this.onResponseError(null, new Error('unexpected EOF'))
+    answer.body = this.#body.view()
     this.#settle()
     this.#resolve(answer)
   }
   onResponseError(_: Dispatcher.DispatchController | null, error: Error): void {
     if (this.#settled) return
     this.#settle()
+    this.#answer?.packed?.free()
     this.#reject(this.#failed ?? new ExchangeError(error, this.#answer !== null))
   }
 
@@ -138,26 +153,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#settled) return
     this.#failed = why
     this.#settle()
+    this.#answer?.packed?.free()
     this.#controller?.abort(why)
     this.#reject(this.#answer === null ? why : new ExchangeError(why, true))
   }
   #settle(): void {
     this.#settled = true
-    this.#chunks = this.#answer === null || this.#failed !== null ? [] : this.#chunks
     this.#deadline.onOver = null
   }
-}
-
-function join(chunks: readonly Buffer[], length: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const chunk of chunks) {
-    whole.set(chunk, at)
-    at += chunk.length
-  }
-  return whole
-}
-
-export function tooLarge(bytesMax: number): PromhiveError {
-  return new PromhiveError('TOO_LARGE', 'body size limit exceeded', { bytesMax })
 }

@@ -90,3 +90,9 @@ function splitPort(text: string): { host: string; port: string } {
   const plain = /^([^:]*):(\d+)$/.exec(text)
   return plain === null ? { host: text, port: '' } : { host: plain[1]!, port: plain[2]! }
 }
+
+/** `Basic …` from the user part of the proxy's URL; null where it has none. */
+export function proxyAuthorization(proxy: URL): string | null {
+  if (proxy.username === '' && proxy.password === '') return null
+  return `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64')}`
+}

@@ -1,24 +1,24 @@
-// HTTP out of the process on undici, with the options Prometheus gives to every client: credentials, TLS, proxies, headers, redirects.
+// HTTP out of the process, with the options Prometheus gives to every client: credentials, TLS, proxies, headers, redirects.
 //
-//   request ─ deadline ─┬▶ credentials (files, OAuth2) ─▶ way (direct, Unix socket, proxy) ─▶ exchange ─┬▶ gunzip ─▶ answer
-//                       └─────────────────────── redirect, at most 10 (http-request.ts) ◀──────────────┘
+//   request ─ deadline ─┬▶ credentials (files, OAuth2) ─▶ plain GET (http-plain.ts) | the rest (http-ways.ts, undici) ─┬▶ gunzip ─▶ answer
+//                       └──────────────────────────── redirect, at most 10 (http-request.ts) ◀─────────────────────────┘
 //
-// A client keeps one undici Agent per way to the network; an Agent keeps a pool of connections per origin. After the first request to an
-// origin a request costs one dispatch, one timer and one buffer for the body.
-import { Agent, type Dispatcher } from 'undici'
+// A GET of http: without a proxy goes over connections of our own; its bytes are made once for every set of headers. Everything else is undici's.
+import type { Dispatcher } from 'undici'
 import { limits } from '../../base/limits.ts'
 import { PromhiveError } from '../../base/errors.ts'
 import type { HttpClientOptions, OAuth2Options } from '../../model/http-options.ts'
 import type { Http, HttpAnswer, HttpClient, HttpRequest } from '../http.ts'
-import { follow, requestError, requestHeaders, type Hop } from '../http-request.ts'
-import { connector, proxyAuthorization } from './http-connect.ts'
+import { follow, requestError, requestHeaders, type Hop, type RequestHeaders } from '../http-request.ts'
 import { failureReason } from './http-errors.ts'
-import { Deadline, exchange, ExchangeError, type RawAnswer } from './http-exchange.ts'
+import { Deadline, ExchangeError, type RawAnswer } from './http-exchange.ts'
 import { CredentialFiles } from './http-files.ts'
 import { decompress } from './http-gunzip.ts'
 import { TokenSource } from './http-oauth2.ts'
-import { proxyRule, type ProxyRule } from './http-proxy-rules.ts'
+import { plainAddress, PlainConnections, plainRequest, type PlainAddress } from './http-plain.ts'
+import { proxyAuthorization, proxyRule, type ProxyRule } from './http-proxy-rules.ts'
 import { TlsSource } from './http-tls.ts'
+import type { Route, UndiciWays } from './http-ways.ts'
 
 export type NodeHttpOptions = Readonly<{
   /** For `proxy_from_environment`. */
@@ -27,14 +27,20 @@ export type NodeHttpOptions = Readonly<{
   userAgent: string
 }>
 
-/** As in Prometheus: longer than any sane scrape interval. */
-const idleConnectionMs = 300_000
-const originsMax = 50_000
-
 export function nodeHttp(options: NodeHttpOptions): Http {
   const files = new CredentialFiles()
   return { client: (clientOptions) => new NodeHttpClient(clientOptions, options, files) }
 }
+
+/** A plain request as it goes out, for the first hop of equal requests. */
+type Prepared = Readonly<{
+  url: URL
+  text: string
+  compression: boolean | undefined
+  unixSocket: string | undefined
+  address: PlainAddress
+  bytes: Buffer
+}>
 
 class NodeHttpClient implements HttpClient {
   readonly #options: HttpClientOptions
@@ -44,9 +50,11 @@ class NodeHttpClient implements HttpClient {
   readonly #proxy: ProxyRule | null
   readonly #tokens: TokenSource | null
   readonly #tokenClient: HttpClient | null
-  /** By the way they take: '' direct, a Unix socket's path, a proxy's URL. */
-  readonly #ways = new Map<string, Way>()
-  #tlsVersion = 0
+  readonly #plain = new PlainConnections()
+  #ways: Promise<UndiciWays> | null = null
+  /** By the object of their headers: whoever asks again and again hands over the same. Not kept where files or tokens may change them. */
+  readonly #prepared = new WeakMap<object, Prepared>()
+  readonly #preparable: boolean
   #closed = false
 
   constructor(options: HttpClientOptions, node: NodeHttpOptions, files: CredentialFiles) {
@@ -57,12 +65,20 @@ class NodeHttpClient implements HttpClient {
     this.#proxy = proxyRule(options, node.environment)
     this.#tokenClient = options.oauth2 === undefined ? null : new NodeHttpClient(tokenClientOptions(options.oauth2), node, files)
     this.#tokens = options.oauth2 === undefined ? null : new TokenSource(options.oauth2, files, this.#tokenClient!)
+    this.#preparable = this.#proxy === null && this.#tokens === null && options.tls === undefined && !usesFiles(options)
   }
 
   async request(request: HttpRequest): Promise<HttpAnswer> {
     const deadline = new Deadline(request.timeoutMs, request.signal)
+    const prepared = this.#preparedFor(request)
     try {
-      return await this.#finish(request, await follow(request, this.#options.followRedirects, (hop) => this.#hop(request, hop, deadline)))
+      const answer = await follow(
+        request,
+        this.#options.followRedirects,
+        (hop) => this.#hop(request, hop, hop.url === prepared?.url ? prepared : undefined, deadline),
+        prepared?.url,
+      )
+      return await this.#finish(request, answer)
     } finally {
       deadline.done()
     }
@@ -70,32 +86,36 @@ class NodeHttpClient implements HttpClient {
 
   async close(): Promise<void> {
     this.#closed = true
-    const agents = Array.from(this.#ways.values(), ({ agent }) => agent.close())
-    this.#ways.clear()
-    await Promise.all([...agents, this.#tokenClient?.close()])
+    const ways = this.#ways?.then((known) => known.close())
+    await Promise.all([this.#plain.close(), ways, this.#tokenClient?.close()])
   }
 
-  async #hop(request: HttpRequest, hop: Hop, deadline: Deadline): Promise<RawAnswer> {
-    const { method, url, body } = hop
+  #preparedFor(request: HttpRequest): Prepared | undefined {
+    if (request.headers === undefined) return undefined
+    const known = this.#prepared.get(request.headers)
+    const same =
+      known?.text === request.url &&
+      known.compression === request.compression &&
+      known.unixSocket === request.unixSocket &&
+      request.method === 'GET' &&
+      request.body === undefined
+    return same ? known : undefined
+  }
+
+  async #hop(request: HttpRequest, hop: Hop, prepared: Prepared | undefined, deadline: Deadline): Promise<RawAnswer> {
+    const { method, url } = hop
     try {
       if (deadline.over !== null) throw deadline.over
+      if (this.#closed) throw new PromhiveError('UNAVAILABLE', 'http: client closed')
+      if (prepared !== undefined) return await this.#sendPlain(request, prepared, deadline)
       const headers = requestHeaders(request, hop, this.#options, this.#userAgent, this.#files)
       if (this.#tokens !== null && !hop.foreign && !headers.authorized)
         headers.list.push('authorization', await deadline.within(this.#tokens.authorization(request.timeoutMs)))
       const proxy = request.unixSocket === undefined ? (this.#proxy?.(url) ?? null) : null
-      const options: Dispatcher.DispatchOptions = { origin: url.origin, path: url.pathname + url.search, method, headers: headers.list }
-      if (body !== undefined) options.body = body
-      let way: Way
-      if (proxy !== null && url.protocol === 'http:' && proxy.protocol.startsWith('http')) {
-        // Plain HTTP through a proxy: the whole URL is asked of the proxy itself.
-        options.origin = proxy.origin
-        options.path = url.origin + url.pathname + url.search
-        if (!headers.host) headers.list.push('host', url.host)
-        const authorization = proxyAuthorization(proxy)
-        if (authorization !== null) headers.list.push('proxy-authorization', authorization)
-        way = this.#way('', null, undefined)
-      } else way = this.#way(request.unixSocket ?? proxy?.href ?? '', proxy, request.unixSocket)
-      return await this.#send(way, options, bodyBytesMax(request), deadline)
+      const plain = proxy === null ? this.#prepare(request, hop, headers) : null
+      return plain !== null
+        ? await this.#sendPlain(request, plain, deadline)
+        : await this.#sendOther(request, hop, headers, proxy, deadline)
     } catch (thrown) {
       const cause = thrown instanceof ExchangeError ? thrown.cause : thrown
       // Time or size ran out in the middle of the body: Go reports these without the URL.
@@ -104,77 +124,67 @@ class NodeHttpClient implements HttpClient {
     }
   }
 
-  /** Once more where the server had closed an idle connection just as we used it; each attempt uses up one of those, a new connection ends them. */
-  async #send({ agent, opened }: Way, options: Dispatcher.DispatchOptions, bytesMax: number, deadline: Deadline): Promise<RawAnswer> {
-    const origin = options.origin as string
-    for (;;) {
-      const before = opened.get(origin)
-      try {
-        return await exchange(agent, options, bytesMax, deadline)
-      } catch (thrown) {
-        const idle = before !== undefined && opened.get(origin) === before
-        const stale = idle && thrown instanceof ExchangeError && !thrown.started && options.method === 'GET' && isReset(thrown.cause)
-        if (!stale || deadline.over !== null) throw thrown
-      }
+  /** Null where the request is none for our own connections. */
+  #prepare(request: HttpRequest, { method, url, body, foreign }: Hop, { list }: RequestHeaders): Prepared | null {
+    if (method !== 'GET' || url.protocol !== 'http:' || body !== undefined) return null
+    // Certificates that can't be read are an error of the client, whether they are needed or not.
+    if (this.#options.tls !== undefined) this.#tls.current()
+    const bytes = plainRequest(url, list)
+    if (bytes === null) return null
+    const { url: text, compression, unixSocket, headers } = request
+    const prepared = { url, text, compression, unixSocket, address: plainAddress(url, unixSocket), bytes }
+    if (this.#preparable && !foreign && headers !== undefined && request.method === 'GET' && URL.parse(text)?.href === url.href)
+      this.#prepared.set(headers, prepared)
+    return prepared
+  }
+
+  #sendPlain(request: HttpRequest, { address, bytes }: Prepared, deadline: Deadline): Promise<RawAnswer> {
+    return this.#plain.exchange(address, bytes, bodyBytesMax(request), request.into, deadline)
+  }
+
+  async #sendOther(request: HttpRequest, hop: Hop, headers: RequestHeaders, proxy: URL | null, deadline: Deadline): Promise<RawAnswer> {
+    const { method, url, body } = hop
+    const options: Dispatcher.DispatchOptions = { origin: url.origin, path: url.pathname + url.search, method, headers: headers.list }
+    if (body !== undefined) options.body = body
+    let route: Route = { name: request.unixSocket ?? proxy?.href ?? '', proxy, unixSocket: request.unixSocket }
+    if (proxy !== null && url.protocol === 'http:' && proxy.protocol.startsWith('http')) {
+      // Plain HTTP through a proxy: the whole URL is asked of the proxy itself.
+      options.origin = proxy.origin
+      options.path = url.origin + url.pathname + url.search
+      if (!headers.host) headers.list.push('host', url.host)
+      const authorization = proxyAuthorization(proxy)
+      if (authorization !== null) headers.list.push('proxy-authorization', authorization)
+      route = { name: '', proxy: null, unixSocket: undefined }
     }
+    const tls = this.#tls.current()
+    this.#ways ??= import('./http-ways.ts').then(
+      ({ UndiciWays: Ways }) => new Ways(this.#options.enableHttp2, this.#options.proxyConnectHeader ?? {}),
+    )
+    const ways = await this.#ways
+    if (this.#closed) throw new PromhiveError('UNAVAILABLE', 'http: client closed')
+    return ways.send(route, tls, options, bodyBytesMax(request), request.into, deadline)
   }
 
   async #finish(request: HttpRequest, answer: RawAnswer): Promise<HttpAnswer> {
+    const { status, headers, packed } = answer
     const wireBytes = answer.body.length
-    if (answer.headers['content-encoding']?.toLowerCase() !== 'gzip') return { ...answer, wireBytes }
-    return { ...answer, body: await decompress(answer.body, bodyBytesMax(request)), wireBytes }
-  }
-
-  #way(name: string, proxy: URL | null, unixSocket: string | undefined): Way {
-    if (this.#closed) throw new PromhiveError('UNAVAILABLE', 'http: client closed')
-    const tls = this.#tls.current()
-    if (tls.version !== this.#tlsVersion) {
-      // Certificates changed: what is under way ends on its old connections.
-      for (const { agent } of this.#ways.values()) void agent.close()
-      this.#ways.clear()
-      this.#tlsVersion = tls.version
+    if (packed === undefined) return { status, headers, body: answer.body, wireBytes }
+    try {
+      return { status, headers, body: await decompress(answer.body, bodyBytesMax(request), request.into), wireBytes }
+    } finally {
+      packed.free()
     }
-    let way = this.#ways.get(name)
-    if (way === undefined) {
-      const http2 = this.#options.enableHttp2
-      const opened = new Map<string, number>()
-      const connect = connector({
-        tls: tls.options,
-        http2,
-        proxyHeaders: this.#options.proxyConnectHeader ?? {},
-        ...(proxy === null ? {} : { proxy }),
-        ...(unixSocket === undefined ? {} : { unixSocket }),
-      })
-      const agent = new Agent({
-        connect(target, done) {
-          const origin = `${target.protocol}//${target.host}`
-          if (opened.size >= originsMax) opened.clear() // costs a retry at most
-          opened.set(origin, (opened.get(origin) ?? 0) + 1)
-          connect(target, done)
-        },
-        allowH2: http2,
-        keepAliveTimeout: idleConnectionMs,
-        keepAliveMaxTimeout: idleConnectionMs,
-        // The deadline covers the whole exchange; undici's own timers would only add work.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
-      this.#ways.set(name, (way = { agent, opened }))
-    }
-    return way
   }
 }
-
-/** A pool of connections per origin, and how many were opened to each so far. */
-type Way = Readonly<{ agent: Agent; opened: Map<string, number> }>
 
 function bodyBytesMax(request: HttpRequest): number {
   return request.bodyBytesMax > 0 ? Math.min(request.bodyBytesMax, limits.scrapeBodyBytesMax) : limits.scrapeBodyBytesMax
 }
 
-function isReset(cause: unknown): boolean {
-  const code = (cause as { code?: unknown }).code
-  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'UND_ERR_SOCKET'
+function usesFiles({ basicAuth, authorization, httpHeaders }: HttpClientOptions): boolean {
+  if (basicAuth !== undefined && (basicAuth.usernameFile !== '' || basicAuth.passwordFile !== '')) return true
+  if (authorization !== undefined && authorization.credentialsFile !== '') return true
+  return Object.values(httpHeaders ?? {}).some(({ files }) => files.length > 0)
 }
 
 function tokenClientOptions(o: OAuth2Options): HttpClientOptions {

@@ -124,7 +124,11 @@ async function finish(request: HttpRequest, answer: Plain): Promise<HttpAnswer> 
   const wireBytes = answer.body.length
   const body = answer.headers['content-encoding']?.toLowerCase() === 'gzip' ? await gunzip(answer.body) : answer.body
   if (body.length > bytesMax) throw new PromhiveError('TOO_LARGE', 'body size limit exceeded', { bytesMax })
-  return { status: answer.status, headers: answer.headers, body, wireBytes }
+  const { into } = request
+  if (into === undefined) return { status: answer.status, headers: answer.headers, body, wireBytes }
+  into.clear()
+  into.append(body, 0, body.length)
+  return { status: answer.status, headers: answer.headers, body: into.view(), wireBytes }
 }
 
 /** The web platform's decompressor: no node: module here. */

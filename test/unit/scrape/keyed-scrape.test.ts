@@ -1,4 +1,5 @@
 // What only the keyed scrape does: native histograms, start timestamps, metadata records; and the change of format of a living target.
+import { BodyMemory } from '../../../src/ports/body-buffer.ts'
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/base/logger.ts'
 import { MetricsRegistry } from '../../../src/base/metrics.ts'
@@ -39,6 +40,7 @@ class Rig {
       batch: new BatchBuilder(),
       starts: new BatchBuilder(),
       scratch: new LayoutScratch(),
+      bodies: new BodyMemory(),
       userAgent: 'x',
     }
     this.scrape = new TargetScrape(supplies, jobSupplies(options, client, null, silentLogger), populated.target)
