@@ -2,10 +2,8 @@
 // else is. Its own files stay untouched.
 //
 //   wal/ chunks_head/ wbl/ ─▶ samples from the newest block's end on ─▶ appender ─▶ log          promhive/takeover.json: which files were read
-import { z } from 'zod'
 import { timeText } from '../../api/time-text.ts'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
-import { PromhiveError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Appender, ExemplarSample, HistogramSample, SeriesHandle } from '../../model/appender.ts'
 import type { Labels } from '../../model/labels.ts'
@@ -23,8 +21,6 @@ export type Takeover = Readonly<{ series: number; samples: number; refused: numb
 
 /** A half of Prometheus' chunk range: what a shard takes out of order between series. */
 const sliceMs = 3_600_000
-
-const recordSchema = z.object({ version: z.literal(1), head: z.string() })
 
 /**
  * Takes over a Prometheus' head unless the same one was taken over before. Null: there was nothing to do. A crash in between is made good by the
@@ -151,17 +147,15 @@ function headState(disk: Disk, dataDirectory: string): string {
   return files.map((path) => `${path.slice(dataDirectory.length + 1)}:${disk.stat(path).sizeBytes}`).join(' ')
 }
 
+/** Null where there is none or it cannot be read: taking over once more does no harm. */
 function readRecord(disk: Disk, path: string): string | null {
   if (!disk.exists(path)) return null
-  let json: unknown
   try {
-    json = JSON.parse(utf8Text(disk.read(path)))
+    const { version, head } = JSON.parse(utf8Text(disk.read(path))) as { version?: unknown; head?: unknown }
+    return version === 1 && typeof head === 'string' ? head : null
   } catch {
-    return null // torn: taking over again does no harm
+    return null
   }
-  const parsed = recordSchema.safeParse(json)
-  if (!parsed.success) throw new PromhiveError('STORAGE_CORRUPT', `cannot read ${path}: ${parsed.error.message}`, { path })
-  return parsed.data.head
 }
 
 function writeRecord(disk: Disk, path: string, head: string): void {
