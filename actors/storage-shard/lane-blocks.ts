@@ -1,45 +1,66 @@
 // The blocks of one storage worker: those its shards have cut, and in the first worker also those that a Prometheus left in the directory.
-// Cutting turns a window of the head into a block; `maintain` applies retention and notices blocks that others put there or took away.
+// Windows of the head are cut into blocks and blocks are compacted in steps between records and requests; what appears in the directory or goes from it
+// is noticed by `maintain`. Which blocks are too old or too many is decided for all workers together (src/cli/serve/storage.ts).
 import type { Logger } from '../../src/base/logger.ts'
 import type { MetricFamily } from '../../src/base/metrics.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import { utf8Text } from '../../src/base/bytes.ts'
-import { compareLabels, type Labels } from '../../src/model/labels.ts'
+import type { Labels } from '../../src/model/labels.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
 import type { CompiledMatcher } from '../../src/model/matching.ts'
+import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
-import { encodeMeta, newCompaction } from '../../src/tsdb/block/meta.ts'
-import type { ChunkData } from '../../src/tsdb/chunks/encode.ts'
+import { blockNames, deleteBlock, linkBlock } from '../../src/tsdb/block/directory.ts'
+import { blockHints, encodeMeta, type BlockMeta } from '../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
-import { blockUlid, isUlid } from '../../src/tsdb/block/ulid.ts'
-import { BlockWriter, deletionSuffix } from '../../src/tsdb/block/writer.ts'
-import { headChunks } from '../../src/tsdb/head/chunks.ts'
+import { compactBlocks } from '../../src/tsdb/compact/merge.ts'
+import { blockGroups, blockRanges, planCompaction } from '../../src/tsdb/compact/plan.ts'
 import type { SeriesPart } from '../../src/tsdb/query/merged-source.ts'
-import type { BlockOptions, LaneSetup } from './lane-protocol.ts'
+import { BlockCut, generation } from './block-cut.ts'
+import { BlockMetrics } from './block-metrics.ts'
+import type { LaneJobs } from './lane-jobs.ts'
+import type { BlockOptions, BlockSize, LaneSetup } from './lane-protocol.ts'
 import type { Shard } from './shard.ts'
 
-/** Shards of one number of shards are one generation; blocks say which they are from. */
-const generation = 1
 const pageCacheBytes = 64 << 20
+const compactionJob = 'compaction'
+const cleaningJob = 'clean tombstones'
+const damagedPrefix = 'damaged-'
+/** After a cut has failed, e.g. because the disk is full. */
+const cutRetryMs = 60_000
+/** A cut that has fallen behind by more windows than this runs to its end at once: memory is bounded. */
+const windowsBehindMax = 4
+
+export type LaneBlocksParts = Readonly<{ disk: Disk; clock: Clock; jobs: LaneJobs; setup: LaneSetup; log: Logger }>
 
 export class LaneBlocks {
   readonly #disk: Disk
+  readonly #clock: Clock
+  readonly #jobs: LaneJobs
   readonly #setup: LaneSetup
   readonly #log: Logger
   readonly #cache = new PageCache(pageCacheBytes)
+  readonly #metrics = new BlockMetrics()
+  readonly #cut: BlockCut
   #options: BlockOptions
   readonly #blocks = new Map<string, BlockReader>()
   #parts: readonly SeriesPart[] | null = null
   /** Directories that could not be opened, with what is wrong: told once. */
   readonly #broken = new Map<string, string>()
-  #counts = { cuts: 0, cutFailures: 0, reloads: 0, reloadFailures: 0, timeRetentions: 0, sizeRetentions: 0 }
+  /** When a cut that failed may be tried again, by shard. */
+  readonly #cutAfterMs = new Map<number, number>()
+  /** Blocks that a compaction reads now. */
+  #compacting: readonly BlockReader[] = []
 
-  constructor(disk: Disk, setup: LaneSetup, log: Logger) {
+  constructor({ disk, clock, jobs, setup, log }: LaneBlocksParts) {
     this.#disk = disk
+    this.#clock = clock
+    this.#jobs = jobs
     this.#setup = setup
     this.#log = log
     this.#options = setup.blocks
+    this.#cut = new BlockCut(disk, this.#metrics)
   }
 
   /** Opens what is there. */
@@ -67,94 +88,214 @@ export class LaneBlocks {
     return this.#parts
   }
 
-  /** End of the newest window that is already a block of this shard. */
+  /** End of the newest window that is already a block of this shard: for a shard whose own state is lost. */
   cutUntil(shard: number): number {
     let until = -Infinity
-    for (const { meta } of this.#blocks.values()) if (meta.shard?.shard === shard) until = Math.max(until, meta.maxTime)
+    for (const { meta } of this.#blocks.values()) {
+      if (meta.shard?.shard === shard && !meta.compaction.hints.includes(blockHints.outOfOrder)) until = Math.max(until, meta.maxTime)
+    }
     return until
   }
 
-  /** Turns the shard's oldest window into a block and drops it from the head. On failure the window stays in the head and is tried again. */
-  cut(shard: Shard): void {
-    const { chunkRangeMs } = this.#setup
-    const start = shard.windowStart
-    const end = start + chunkRangeMs
-    const ulid = blockUlid(shard.id, start, end, 'head', 0)
-    try {
-      if (!this.#disk.exists(`${this.#setup.dataDirectory}/${ulid}`)) {
-        for (const series of shard.members()) if (shard.head.openFrom(series) < end) shard.head.closeChunk(series)
-        this.#write(this.#setup.dataDirectory, ulid, shard, start, end)
+  /** True where the oldest window of the shard can be cut now. */
+  canCut(shard: Shard): boolean {
+    return shard.windowPassed && this.#clock.monotonicMs() >= (this.#cutAfterMs.get(shard.id) ?? -Infinity)
+  }
+
+  /**
+   * Begins to turn the windows of a shard that have passed into blocks, with what came out of order; `done` is called when that has ended, well or not.
+   * What could not be written stays in the head and is tried again.
+   */
+  startCut(shard: Shard, done: () => void): void {
+    const name = `cut ${shard.id}`
+    this.#metrics.compactionsTriggered++
+    this.#jobs.start(name, this.#cutSteps(shard), { urgent: true, done })
+    this.catchUp(shard)
+  }
+
+  /** Finishes the cut of a shard now where too much has come in the meantime. */
+  catchUp(shard: Shard): void {
+    if (shard.maxTime - shard.windowStart > this.#setup.chunkRangeMs * windowsBehindMax) this.#jobs.finish(`cut ${shard.id}`)
+  }
+
+  *#cutSteps(shard: Shard): Generator<void, void> {
+    const { dataDirectory, chunkRangeMs } = this.#setup
+    while (this.canCut(shard)) {
+      const started = this.#clock.monotonicMs()
+      try {
+        yield* this.#cut.oldestWindow(shard, {
+          directory: dataDirectory,
+          chunkRangeMs,
+          present: (ulid) => this.#isPresent(ulid),
+          written: (ulid) => this.#openBlock(ulid),
+        })
+        this.#cutAfterMs.delete(shard.id)
+        this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
+      } catch (thrown) {
+        this.#metrics.compactionFailures++
+        this.#metrics.truncationFailures++
+        this.#cutAfterMs.set(shard.id, this.#clock.monotonicMs() + cutRetryMs)
+        this.#log.error(
+          { shard: shard.id, err: messageOf(thrown) },
+          'cannot cut a block: the samples stay in the head, it is tried again in a minute',
+        )
       }
-      this.#openBlock(ulid)
-      shard.dropUntil(end)
-      this.#counts.cuts++
-    } catch (thrown) {
-      this.#counts.cutFailures++
-      this.#log.error({ shard: shard.id, ulid, err: messageOf(thrown) }, 'cannot cut a block: the samples stay in the head')
     }
+    this.#startCompaction()
+  }
+
+  /** True where the block is served, or another one that was made from it; a damaged one is set aside, since the head still has its samples. */
+  #isPresent(ulid: string): boolean {
+    for (const { meta } of this.#blocks.values()) if (meta.ulid === ulid || meta.compaction.sources.includes(ulid)) return true
+    const path = `${this.#setup.dataDirectory}/${ulid}`
+    if (!this.#disk.exists(path)) return false
+    this.#openBlock(ulid)
+    if (this.#blocks.has(ulid)) return true
+    this.#disk.remove(`${this.#setup.dataDirectory}/${damagedPrefix}${ulid}`)
+    this.#disk.rename(path, `${this.#setup.dataDirectory}/${damagedPrefix}${ulid}`)
+    this.#log.error({ block: ulid }, 'a damaged block is set aside and cut anew from the head')
+    return false
   }
 
   /** The whole head of a shard as a block somewhere else: for snapshots. */
   writeHeadTo(directory: string, shard: Shard): void {
-    if (shard.maxTime === -Infinity) return
-    const ulid = blockUlid(shard.id, shard.minTime, shard.maxTime + 1, 'snapshot', shard.applied)
-    this.#write(directory, ulid, shard, shard.minTime, shard.maxTime + 1)
+    this.#cut.whole(shard, directory)
   }
 
-  #write(directory: string, ulid: string, shard: Shard, start: number, end: number): void {
-    const series = shard.members().map((member) => ({ member, labels: shard.head.labels(member) }))
-    series.sort((a, b) => compareLabels(a.labels, b.labels))
-    const writer = new BlockWriter(this.#disk, directory, ulid)
-    try {
-      for (const { member, labels } of series) {
-        const chunks: ChunkData[] = headChunks(shard.head, member, start, end - 1)
-        writer.add(labels, chunks)
-      }
-      writer.finish({ minTime: start, maxTime: end, compaction: newCompaction(ulid), shard: { shard: shard.id, generation } })
-    } catch (thrown) {
-      writer.abort()
-      throw thrown
-    }
-  }
-
-  /** Retention, then what has appeared or gone in the directory. Returns the bytes all blocks take. */
-  maintain(): number {
-    this.#retain()
+  /** Notices what has appeared or gone in the directory and begins to compact. Returns the size of every block. */
+  maintain(): BlockSize[] {
     this.#reload()
-    let bytes = 0
-    for (const block of this.#blocks.values()) bytes += block.sizeBytes
-    return bytes
+    this.#startCompaction()
+    return this.#inOrder().map(({ meta, sizeBytes }) => ({ meta, sizeBytes }))
   }
 
-  #retain(): void {
-    const { retentionMs, retentionBytes } = this.#options
-    const blocks = this.#inOrder()
-    const newest = blocks.reduce((max, { meta }) => Math.max(max, meta.maxTime), -Infinity)
-    const remove = (block: BlockReader): void => {
-      this.#log.info({ block: block.meta.ulid }, 'Deleting obsolete block')
-      block.close()
-      this.#blocks.delete(block.meta.ulid)
-      this.#parts = null
-      const doomed = `${block.path}${deletionSuffix}`
-      this.#disk.rename(block.path, doomed)
-      this.#disk.remove(doomed)
+  /** Deletes blocks that retention does not keep. */
+  drop(ulids: readonly string[], reason: 'time' | 'size'): void {
+    for (const ulid of ulids) {
+      const block = this.#blocks.get(ulid)
+      if (block === undefined) continue
+      this.#remove(block)
+      if (reason === 'time') this.#metrics.timeRetentions++
+      else this.#metrics.sizeRetentions++
     }
-    if (retentionMs > 0) {
-      for (const block of blocks) {
-        if (newest - block.meta.maxTime < retentionMs) continue
-        this.#counts.timeRetentions++
-        remove(block)
+  }
+
+  #remove(block: BlockReader): void {
+    const { ulid } = block.meta
+    this.#forget(block)
+    try {
+      deleteBlock(this.#disk, this.#setup.dataDirectory, ulid)
+      this.#log.info({ block: ulid }, 'Deleting obsolete block')
+    } catch (thrown) {
+      this.#log.error({ block: ulid, err: messageOf(thrown) }, 'cannot delete a block: it is tried again')
+    }
+  }
+
+  /** Stops serving a block. */
+  #forget(block: BlockReader): void {
+    if (this.#compacting.includes(block)) {
+      this.#jobs.cancel(compactionJob)
+      this.#jobs.cancel(cleaningJob)
+    }
+    block.close()
+    this.#blocks.delete(block.meta.ulid)
+    this.#parts = null
+  }
+
+  // ---- compaction
+
+  #startCompaction(): void {
+    this.#jobs.start(compactionJob, this.#compactionSteps(), { urgent: false })
+  }
+
+  *#compactionSteps(): Generator<void, void> {
+    for (;;) {
+      const plan = this.#plan()
+      if (plan.length === 0) return
+      this.#metrics.compactionsTriggered++
+      const made = yield* this.#compact(plan)
+      if (made === 'failed') return
+      if (made === 'done' && plan.length > 1 && overlap(plan)) this.#metrics.verticalCompactions++
+    }
+  }
+
+  #plan(): BlockReader[] {
+    const ranges = blockRanges(this.#setup.chunkRangeMs, Math.max(this.#setup.chunkRangeMs, this.#options.maxBlockMs))
+    for (const group of blockGroups(this.#inOrder().map(({ meta }) => meta))) {
+      const plan = planCompaction(group, ranges)
+      // a block whose compaction failed is left alone: as part of an overlap it would be tried for ever
+      if (plan.length > 0 && !plan.some(({ compaction }) => compaction.failed)) return plan.map(({ ulid }) => this.#blocks.get(ulid)!)
+    }
+    return []
+  }
+
+  /** Makes one block of some. Their tombstones must not change in between: then it is given up, and planned anew. */
+  *#compact(plan: readonly BlockReader[]): Generator<void, 'done' | 'failed' | 'changed'> {
+    const started = this.#clock.monotonicMs()
+    const tombstones = plan.map((block) => block.tombstones)
+    const steps = compactBlocks(this.#disk, this.#setup.dataDirectory, plan)
+    this.#compacting = plan
+    this.#metrics.writing++
+    let ended = false
+    try {
+      for (;;) {
+        const { done, value } = steps.next()
+        if (done === true) {
+          ended = true
+          this.#compacting = []
+          if (value !== null) {
+            this.#openBlock(value.ulid)
+            if (!this.#blocks.has(value.ulid)) throw new PromhiveError('INTERNAL', `block ${value.ulid} does not open`)
+          }
+          for (const block of plan) this.#remove(block)
+          this.#metrics.compactions++
+          this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
+          this.#log.info({ parents: plan.map(({ meta }) => meta.ulid), block: value?.ulid ?? null }, 'compact blocks')
+          return 'done'
+        }
+        yield
+        if (plan.some((block, i) => block.tombstones !== tombstones[i])) return 'changed'
+      }
+    } catch (thrown) {
+      ended = true
+      this.#metrics.compactionFailures++
+      this.#log.error({ err: messageOf(thrown) }, 'compaction failed: the blocks stay as they are')
+      return 'failed'
+    } finally {
+      this.#compacting = []
+      this.#metrics.writing--
+      if (!ended) steps.return(null)
+    }
+  }
+
+  /** Writes every block that has deleted samples anew without them. Resolves when that is done. */
+  cleanTombstones(): Promise<void> {
+    const done = Promise.withResolvers<void>()
+    if (this.#jobs.has(cleaningJob)) return Promise.reject(new PromhiveError('UNAVAILABLE', 'cannot clean tombstones: it is under way'))
+    const outcome = { failure: new PromhiveError('UNAVAILABLE', 'cannot clean tombstones: the storage is closing') as PromhiveError | null }
+    this.#jobs.start(cleaningJob, this.#cleanSteps(outcome), {
+      urgent: false,
+      done: () => (outcome.failure === null ? done.resolve() : done.reject(outcome.failure)),
+    })
+    return done.promise
+  }
+
+  *#cleanSteps(outcome: { failure: PromhiveError | null }): Generator<void, void> {
+    const started = this.#clock.monotonicMs()
+    const seen = new Set<string>()
+    for (;;) {
+      const block = this.#inOrder().find(({ meta, tombstones }) => tombstones.count > 0 && !seen.has(meta.ulid))
+      if (block === undefined) break
+      const made = yield* this.#compact([block])
+      if (made === 'changed') continue
+      seen.add(block.meta.ulid)
+      if (made === 'failed') {
+        outcome.failure = new PromhiveError('INTERNAL', `cannot clean tombstones of block ${block.meta.ulid}`)
+        return
       }
     }
-    if (retentionBytes > 0) {
-      let bytes = 0
-      for (const block of this.#inOrder().reverse()) {
-        bytes += block.sizeBytes
-        if (bytes <= retentionBytes) continue
-        this.#counts.sizeRetentions++
-        remove(block)
-      }
-    }
+    outcome.failure = null
+    this.#metrics.cleanup.observe((this.#clock.monotonicMs() - started) / 1000)
   }
 
   labelNames(selectors: readonly (readonly CompiledMatcher[])[], startMs: number, endMs: number): Iterable<string> {
@@ -203,50 +344,13 @@ export class LaneBlocks {
 
   /** Hard links of every block in another directory. */
   snapshotTo(directory: string): void {
-    for (const block of this.#blocks.values()) linkTree(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
+    for (const block of this.#blocks.values()) linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
   }
 
   metrics(): MetricFamily[] {
-    const { cuts, cutFailures, reloads, reloadFailures, timeRetentions, sizeRetentions } = this.#counts
-    const blocks = this.#inOrder()
-    const bytes = blocks.reduce((sum, block) => sum + block.sizeBytes, 0)
-    const rows: [MetricFamily['kind'], string, string, number][] = [
-      ['gauge', 'prometheus_tsdb_blocks_loaded', 'Number of currently loaded data blocks', blocks.length],
-      [
-        'gauge',
-        'prometheus_tsdb_storage_blocks_bytes',
-        'The number of bytes that are currently used for local storage by all blocks.',
-        bytes,
-      ],
-      ['counter', 'prometheus_tsdb_compactions_total', 'Total number of compactions that were executed for the partition.', cuts],
-      ['counter', 'prometheus_tsdb_compactions_failed_total', 'Total number of compactions that failed for the partition.', cutFailures],
-      [
-        'counter',
-        'prometheus_tsdb_compactions_triggered_total',
-        'Total number of triggered compactions for the partition.',
-        cuts + cutFailures,
-      ],
-      ['counter', 'prometheus_tsdb_reloads_total', 'Number of times the database reloaded block data from disk.', reloads],
-      [
-        'counter',
-        'prometheus_tsdb_reloads_failures_total',
-        'Number of times the database failed to reloadBlocks block data from disk.',
-        reloadFailures,
-      ],
-      [
-        'counter',
-        'prometheus_tsdb_time_retentions_total',
-        'The number of times that blocks were deleted because the maximum time limit was exceeded.',
-        timeRetentions,
-      ],
-      [
-        'counter',
-        'prometheus_tsdb_size_retentions_total',
-        'The number of times that blocks were deleted because the maximum number of bytes was exceeded.',
-        sizeRetentions,
-      ],
-    ]
-    return rows.map(([kind, name, help, value]) => ({ name, help, kind, samples: [{ suffix: '', labels: [], value }] }))
+    let bytes = 0
+    for (const block of this.#blocks.values()) bytes += block.sizeBytes
+    return this.#metrics.families(this.#blocks.size, bytes)
   }
 
   #inOrder(): BlockReader[] {
@@ -254,15 +358,21 @@ export class LaneBlocks {
   }
 
   #reload(): void {
-    this.#counts.reloads++
-    const present = new Set(this.#disk.list(this.#setup.dataDirectory).filter(isUlid))
-    for (const [ulid, block] of this.#blocks) {
-      if (present.has(ulid)) continue
-      block.close()
-      this.#blocks.delete(ulid)
-      this.#parts = null
-    }
+    this.#metrics.reloads++
+    const present = new Set(blockNames(this.#disk, this.#setup.dataDirectory))
+    for (const [ulid, block] of this.#blocks) if (!present.has(ulid)) this.#forget(block)
     for (const ulid of present) if (!this.#blocks.has(ulid)) this.#openBlock(ulid)
+    for (const ulid of this.#broken.keys()) if (!present.has(ulid)) this.#broken.delete(ulid)
+    // a crash may have left blocks beside the one they were compacted into
+    const parents = new Set([...this.#blocks.values()].flatMap(({ meta }) => meta.compaction.parents.map(({ ulid }) => ulid)))
+    for (const block of [...this.#blocks.values()]) {
+      if (parents.has(block.meta.ulid) || block.meta.compaction.deletable) this.#remove(block)
+    }
+    for (const ulid of this.#broken.keys()) {
+      if (!parents.has(ulid)) continue
+      deleteBlock(this.#disk, this.#setup.dataDirectory, ulid)
+      this.#broken.delete(ulid)
+    }
   }
 
   /** A block that cannot be read is left alone and named in the log; everything else goes on being served. */
@@ -280,19 +390,14 @@ export class LaneBlocks {
     } catch (thrown) {
       const why = messageOf(thrown)
       if (thrown instanceof PromhiveError && thrown.code === 'NOT_FOUND' && !this.#disk.exists(path)) return
-      this.#counts.reloadFailures++
+      this.#metrics.reloadFailures++
       if (this.#broken.get(ulid) !== why) this.#log.error({ block: ulid, err: why }, 'cannot open a block: it is left alone and not served')
       this.#broken.set(ulid, why)
     }
   }
 }
 
-function linkTree(disk: Disk, from: string, to: string): void {
-  disk.makeDirectory(to)
-  for (const name of disk.list(from)) {
-    const source = `${from}/${name}`
-    if (disk.stat(source).isDirectory) linkTree(disk, source, `${to}/${name}`)
-    else disk.link(source, `${to}/${name}`)
-  }
-  disk.syncDirectory(to)
+function overlap(blocks: readonly BlockReader[]): boolean {
+  const metas = blocks.map(({ meta }): BlockMeta => meta).sort((a, b) => a.minTime - b.minTime)
+  return metas.some((meta, i) => i > 0 && meta.minTime < metas[i - 1]!.maxTime)
 }

@@ -1,5 +1,6 @@
 // What the main thread and a storage worker (a lane) say to each other. Records flow down in log order; answers and progress flow up.
 import type { ErrorCode } from '../../src/base/errors.ts'
+import type { BlockMeta } from '../../src/tsdb/block/meta.ts'
 import type { MetricFamily } from '../../src/base/metrics.ts'
 
 export type LaneSetup = Readonly<{
@@ -13,6 +14,8 @@ export type LaneSetup = Readonly<{
   residentBytesMax: number
   exemplarsMax: number
   snapshotEveryMs: number
+  /** Long work pauses after this time for records and requests; 0: after every step. */
+  sliceMs: number
   /** Int32 per slot: not 0 = the request with this slot is no longer wanted. */
   cancelFlags: SharedArrayBuffer
   blocks: BlockOptions
@@ -22,8 +25,14 @@ export type BlockOptions = Readonly<{
   /** 0 = none. */
   retentionMs: number
   retentionBytes: number
+  /** Of the disk, 0–100; wins over `retentionBytes` where it is not 0. */
+  retentionPercentage: number
   maxBlockMs: number
 }>
+
+/** A block, as retention looks at it. */
+export type BlockSize = Readonly<{ meta: BlockMeta; sizeBytes: number }>
+export type MaintainAnswer = Readonly<{ blocks: readonly BlockSize[]; headBytes: number }>
 
 export type LaneRecord = Readonly<{ shard: number; offset: number; publisher: number; sequence: number; bytes: Uint8Array }>
 

@@ -12,7 +12,7 @@ import { cardinality, labelNames, labelValues, seriesLabels } from '../../src/ts
 import { selectSeries } from '../../src/tsdb/head/select.ts'
 import { mergedSource } from '../../src/tsdb/query/merged-source.ts'
 import type { LaneState } from './lane.ts'
-import type { LaneStatus } from './lane-protocol.ts'
+import type { LaneStatus, MaintainAnswer } from './lane-protocol.ts'
 import { queryRequests } from '../query/lane-query.ts'
 
 export type RequestContext = Readonly<{
@@ -178,7 +178,7 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
       if (!skipHead) for (const shard of shards.values()) blocks.writeHeadTo(directory, shard)
       return { body: null }
     },
-    maintain: () => ({ body: blocks.maintain() }),
+    maintain: () => ({ body: { blocks: blocks.maintain(), headBytes: head.chunks.chunkBytes } satisfies MaintainAnswer }),
     dropBlocks: (body) => {
       const { beyondTime, beyondSize } = body as { beyondTime: readonly string[]; beyondSize: readonly string[] }
       blocks.drop(beyondTime, 'time')

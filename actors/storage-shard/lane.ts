@@ -3,8 +3,9 @@
 //
 //   open: newest whole snapshot of every shard ─▶ `opened` ─▶ records replay ─▶ `caughtUp` ─▶ ready
 import { createActor, type ActorRefFrom } from 'xstate'
-import { PromhiveError } from '../../src/base/errors.ts'
+import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
+import type { MetricFamily } from '../../src/base/metrics.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { LanePort } from '../../src/ports/compute.ts'
 import type { Disk } from '../../src/ports/disk.ts'
@@ -17,6 +18,7 @@ import { storageShard } from './machine.ts'
 import { countFields, publisherEpochs, Shard } from './shard.ts'
 import { loadSnapshot, removeSnapshotsAfter, shardDirectory, writeSnapshot } from './shard-files.ts'
 import { LaneBlocks } from './lane-blocks.ts'
+import { LaneJobs } from './lane-jobs.ts'
 import { laneRequests, type RequestContext } from './lane-requests.ts'
 
 export type LanePorts = Readonly<{ disk: Disk; clock: Clock }>
@@ -30,6 +32,8 @@ export type LaneState = Readonly<{
   blocks: LaneBlocks
   ports: LanePorts
   log: Logger
+  /** What has gone wrong with the head's files. */
+  families: () => readonly MetricFamily[]
 }>
 
 /** Starts the lane and answers on the port until it is closed. */
@@ -55,20 +59,22 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
   const snapshots = new Map<number, number>()
   let newestPublisher = 0
-  let damagedSnapshots = 0
+  const damage = { snapshots: 0, snapshotWrites: 0 }
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
-    const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damagedSnapshots++ })
+    const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damage.snapshots++ })
     if (found !== null) shard.restore(found)
     chunks.sweep(id)
     shards.set(id, shard)
     snapshots.set(id, shard.applied)
     for (const publisher of shard.publishers.keys()) newestPublisher = Math.max(newestPublisher, publisher % publisherEpochs)
   }
-  const blocks = new LaneBlocks(ports.disk, setup, log)
+  const jobs = new LaneJobs(ports.clock, setup.sliceMs)
+  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, setup, log })
   blocks.open()
-  for (const [id, shard] of shards) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(id))
-  const state: LaneState = { setup, head, exemplars, shards, blocks, ports, log }
+  // a shard without a snapshot must not take what its blocks cover already
+  for (const [id, shard] of shards) if (shard.applied === 0) shard.cutUntil = blocks.cutUntil(id)
+  const state: LaneState = { setup, head, exemplars, shards, blocks, ports, log, families: () => headFamilies(chunks, damage) }
 
   const snapshot = (shard: Shard): void => {
     const started = ports.clock.monotonicMs()
@@ -82,7 +88,8 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       send({ kind: 'snapshot', shard: shard.id, trimBefore: snapshots.get(shard.id)! + 1 })
       snapshots.set(shard.id, shard.applied)
     } catch (thrown) {
-      log.error({ shard: shard.id, err: String(thrown) }, 'cannot write a head snapshot: the log is kept')
+      damage.snapshotWrites++
+      log.error({ shard: shard.id, err: messageOf(thrown) }, 'cannot write a head snapshot: the log is kept')
     }
   }
   for (const [id, shard] of shards) {
@@ -93,7 +100,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         snapshotEveryMs: setup.snapshotEveryMs,
         snapshotOffsetMs: (id * setup.snapshotEveryMs) / setup.shardsTotal,
         snapshot: () => snapshot(shard),
-        cut: () => blocks.cut(shard),
+        cut: () => blocks.startCut(shard, () => machines.get(id)!.send({ type: 'cutEnded' })),
       },
     })
     machine.start()
@@ -104,7 +111,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     const given = message as ToLane
     switch (given.kind) {
       case 'records':
-        return apply(given.records, shards, machines, send)
+        return apply(given.records, state, machines, send)
       case 'skip':
         shards.get(given.shard)!.skip(given.until)
         send({ kind: 'applied', offsets: Float64Array.of(given.shard, given.until), refusals: null })
@@ -120,6 +127,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         return
       case 'request': {
         if (given.op === 'close') {
+          jobs.stop()
           for (const machine of machines.values()) machine.send({ type: 'close' })
           blocks.close()
           send({ kind: 'answer', id: given.id, body: null })
@@ -136,7 +144,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
 /** Applies records in order. */
 function apply(
   records: readonly LaneRecord[],
-  shards: ReadonlyMap<number, Shard>,
+  { shards, blocks }: LaneState,
   machines: ReadonlyMap<number, ActorRefFrom<typeof storageShard>>,
   send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
 ): void {
@@ -151,7 +159,10 @@ function apply(
     offsets[i * 2] = record.shard
     offsets[i * 2 + 1] = record.offset
     if (refusals.length > 0) (refused ??= new Map()).set(i * 2, Uint32Array.from(refusals))
-    if (shard.windowPassed) machines.get(record.shard)!.send({ type: 'windowPassed' })
+    if (blocks.canCut(shard)) {
+      machines.get(record.shard)!.send({ type: 'windowPassed' })
+      blocks.catchUp(shard)
+    }
   })
   send({ kind: 'applied', offsets, refusals: refused }, [offsets.buffer])
 }
@@ -187,6 +198,22 @@ async function answer(
       send({ kind: 'failure', id: request.id, code: 'INTERNAL', message: error.message, detail: {} })
     }
   }
+}
+
+function headFamilies(chunks: ChunkStore, damage: Readonly<{ snapshots: number; snapshotWrites: number }>): MetricFamily[] {
+  const counter = (name: string, help: string, value: number): MetricFamily => ({
+    name,
+    help,
+    kind: 'counter',
+    samples: [{ suffix: '', labels: [], value }],
+  })
+  return [
+    counter('prometheus_tsdb_mmap_chunk_corruptions_total', 'Total number of memory-mapped chunk corruptions.', chunks.segmentsLost),
+    counter('prometheus_tsdb_snapshot_replay_error_total', 'Total number snapshot replays that failed.', damage.snapshots),
+    counter('promhive_head_chunks_lost_total', 'Full chunks of the head that were lost to damaged files.', chunks.chunksLost),
+    counter('promhive_head_chunk_writes_failed_total', 'Writes of full head chunks that failed.', chunks.failedWrites),
+    counter('promhive_head_snapshots_failed_total', 'Head snapshots that could not be written.', damage.snapshotWrites),
+  ]
 }
 
 function laneLogger(send: (message: FromLane) => void, fields: Readonly<Record<string, unknown>>): Logger {

@@ -4,7 +4,7 @@ import { setup } from 'xstate'
  * One storage shard's life in its worker. What it owns (series, chunks, blocks) is in Shard; the machine says when.
  *
  *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
- *                             └──windowPassed──▶ cutting ──▶ snapshotting
+ *                             └──windowPassed──▶ cutting ──cutEnded──▶ snapshotting
  *
  * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
  */
@@ -12,7 +12,7 @@ export const storageShard = setup({
   types: {
     input: {} as ShardMachineInput,
     context: {} as ShardMachineInput,
-    events: {} as { type: 'caughtUp' } | { type: 'windowPassed' } | { type: 'close' },
+    events: {} as { type: 'caughtUp' } | { type: 'windowPassed' } | { type: 'cutEnded' } | { type: 'close' },
   },
   actions: {
     snapshot: ({ context }) => context.snapshot(),
@@ -31,7 +31,7 @@ export const storageShard = setup({
     replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
     ready: { after: { untilSnapshot: 'snapshotting' }, on: { windowPassed: 'cutting' } },
     snapshotting: { entry: 'snapshot', always: 'ready' },
-    cutting: { entry: 'cut', always: 'snapshotting' },
+    cutting: { entry: 'cut', on: { cutEnded: 'snapshotting' } },
     closed: { type: 'final', entry: 'snapshot' },
   },
 })
@@ -42,6 +42,6 @@ export type ShardMachineInput = Readonly<{
   snapshotOffsetMs: number
   /** Writes a snapshot of the shard and tells how far the log may be trimmed. */
   snapshot: () => void
-  /** Cuts the window that has passed into a block. */
+  /** Begins to cut the windows that have passed into blocks; `cutEnded` is sent when that is over. */
   cut: () => void
 }>

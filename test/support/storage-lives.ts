@@ -18,7 +18,7 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
       const start = world.clock.nowMs() - rng.below(2_000_000)
       await model.delete(world, storage, names[rng.below(names.length)]!, start, start + rng.below(200_000))
     }
-    if (rng.chance(0.1)) await world.run(storage.lanes.askAll('maintain', null)).catch(() => null)
+    if (rng.chance(0.1)) await world.run(storage.maintain()).catch(() => null)
     if (world.disk.operations >= world.stopAt) return
     await world.clock.advance(stepMs)
     if (world.disk.operations >= world.stopAt) return
@@ -55,6 +55,7 @@ export async function oneLife(seed: number, at: number, rounds: number): Promise
   world.crash()
   const again = (await world.open())!
   await verify(world, again, model, context)
+  await world.clock.advance(1000) // blocks that are being cut
   expect(strays(world), context).toEqual([])
   await live(world, again, model, rng, 6)
   await verify(world, again, model, `${context}, written on`)

@@ -16,6 +16,8 @@ export type WorldOptions = Readonly<{
   walSegmentBytes: number
   exemplarsMax: number
   blocks: BlockOptions
+  outOfOrderTimeWindowMs: number
+  sliceMs: number
 }>
 
 export const smallWorld: WorldOptions = {
@@ -25,7 +27,9 @@ export const smallWorld: WorldOptions = {
   chunkRangeMs: 600_000,
   walSegmentBytes: 8 << 10,
   exemplarsMax: 4,
-  blocks: { retentionMs: 0, retentionBytes: 0, maxBlockMs: 600_000 },
+  blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 600_000 },
+  outOfOrderTimeWindowMs: 0,
+  sliceMs: 0,
 }
 
 /** A machine: its disk lives on, everything else is new at every `open`. */

@@ -35,6 +35,8 @@ const supportedSections: ReadonlySet<string> = new Set([
   'oauth2',
   'scrape_failure_log_file',
   'runtime.gogc',
+  'storage.tsdb.out_of_order_time_window',
+  'storage.tsdb.retention.percentage',
 ])
 
 /** @throws PromhiveError CONFIG_INVALID with every problem on a line of its own. */

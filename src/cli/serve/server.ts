@@ -35,7 +35,7 @@ import { DeferredAppender } from './deferred-appender.ts'
 import { openFailureLog } from './failure-log.ts'
 import { processMetrics } from './process-metrics.ts'
 import type { Settings } from './settings.ts'
-import { openStorage, type Storage } from './storage.ts'
+import { openStorage, type Storage, type StorageSettings } from './storage.ts'
 import { storageMetrics } from './storage-metrics.ts'
 import { takeOver } from './takeover.ts'
 
@@ -112,7 +112,7 @@ export class Server {
         exemplarsMax: this.#settings.features.has('exemplar-storage') ? Math.max(0, options.exemplarsMax) : 0,
         lockFile: !flags['storage.tsdb.no-lockfile'],
         walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
-        blocks: this.#blockOptions(),
+        ...this.#storageSettings(this.#loaded),
       },
       { disk: this.#disk, clock: this.#clock, compute, logger: logger.child({ component: 'tsdb' }) },
     )
@@ -120,7 +120,7 @@ export class Server {
     const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
     await takeOver(dataDirectory, tsdb) // before anything newer is appended
     this.#appender.become(storage.appender)
-    this.#metrics.collect(() => storageMetrics(storage, { ms: options.retentionTimeMs, bytes: options.retentionSizeBytes }))
+    this.#metrics.collect(() => storageMetrics(storage))
     this.#build(storage)
     await this.#apply(this.#loaded)
     this.#rules!.start()
@@ -140,7 +140,7 @@ export class Server {
       },
       'Server is ready: main thread runs web, scraping, rules and notifier; storage workers run shards and queries',
     )
-    this.#every(flags['storage.tsdb.block-reload-interval'], () => storage.lanes.askAll('maintain', null))
+    this.#every(flags['storage.tsdb.block-reload-interval'], () => storage.maintain())
     if (flags['config.auto-reload'] || this.#settings.features.has('auto-reload-config')) this.#watchConfiguration()
   }
 
@@ -170,15 +170,19 @@ export class Server {
     return { path, features, promql, retentionDefault }
   }
 
-  #blockOptions(): { retentionMs: number; retentionBytes: number; maxBlockMs: number } {
-    const { retentionTimeMs, retentionSizeBytes } = this.#loaded.config.storage
+  #storageSettings({ config }: Loaded): StorageSettings {
+    const { retentionTimeMs, retentionSizeBytes, retentionPercentage, outOfOrderTimeWindowMs } = config.storage
     const { flags } = this.#settings
     const month = 31 * 86_400_000
     const longest = retentionTimeMs > 0 ? Math.min(month, retentionTimeMs / 10) : month
     return {
-      retentionMs: retentionTimeMs,
-      retentionBytes: retentionSizeBytes,
-      maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
+      blocks: {
+        retentionMs: retentionTimeMs,
+        retentionBytes: retentionSizeBytes,
+        retentionPercentage,
+        maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
+      },
+      outOfOrderTimeWindowMs,
     }
   }
 
@@ -315,7 +319,7 @@ export class Server {
     if (before.config.storage.exemplarsMax !== after.config.storage.exemplarsMax && this.#settings.features.has('exemplar-storage')) {
       await lanes.askAll('resizeExemplars', { capacity: Math.floor(Math.max(0, after.config.storage.exemplarsMax) / lanes.count) })
     }
-    await lanes.askAll('setBlockOptions', this.#blockOptions())
+    await this.#storage!.configure(this.#storageSettings(after))
   }
 
   #watchConfiguration(): void {

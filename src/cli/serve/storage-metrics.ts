@@ -5,7 +5,8 @@ import type { Storage } from './storage.ts'
 
 type Row = readonly [kind: MetricKind, name: string, help: string, value: number | readonly MetricSample[]]
 
-export async function storageMetrics(storage: Storage, retention: Readonly<{ ms: number; bytes: number }>): Promise<MetricFamily[]> {
+export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> {
+  const { blocks: retention } = storage.settings
   const lanes = await storage.lanes.askAll<LaneStatus>('status', null)
   const sum = (of: (lane: LaneStatus) => number): number => lanes.reduce((total, lane) => total + of(lane), 0)
   const total = (field: number): number => sum((lane) => lane.totals[field] ?? 0)
@@ -80,6 +81,12 @@ export async function storageMetrics(storage: Storage, retention: Readonly<{ ms:
     ],
     [
       'counter',
+      'prometheus_tsdb_head_out_of_order_samples_appended_total',
+      'Total number of appended out of order samples.',
+      byType(total(8), 0),
+    ],
+    [
+      'counter',
       'prometheus_tsdb_out_of_order_samples_total',
       'Total number of out of order samples ingestion failed attempts due to out of order being disabled.',
       byType(total(2), 0),
@@ -140,9 +147,21 @@ export async function storageMetrics(storage: Storage, retention: Readonly<{ ms:
       'gauge',
       'prometheus_tsdb_retention_limit_bytes',
       'Max number of bytes to be retained in the tsdb blocks, configured 0 means disabled',
-      retention.bytes,
+      retention.retentionBytes,
     ],
-    ['gauge', 'prometheus_tsdb_retention_limit_seconds', 'How long to retain samples in storage.', retention.ms / 1000],
+    ['gauge', 'prometheus_tsdb_retention_limit_seconds', 'How long to retain samples in storage.', retention.retentionMs / 1000],
+    [
+      'gauge',
+      'prometheus_tsdb_retention_limit_percentage',
+      'Max percentage of total storage space to be retained in the tsdb blocks, configured 0 means disabled',
+      retention.retentionPercentage,
+    ],
+    [
+      'counter',
+      'promhive_log_records_lost_total',
+      'Records of the log that shards had to do without, because it was damaged.',
+      storage.lanes.recordsLost,
+    ],
     ['gauge', 'promhive_head_memory_bytes', 'Bytes the heads hold outside the JavaScript heap.', sum((lane) => lane.headBytes)],
     ['counter', 'promhive_log_records_total', 'Records this node has appended to the logs of shards.', storage.appender.recordsAppended],
     ['counter', 'promhive_log_bytes_total', 'Bytes this node has appended to the logs of shards.', storage.appender.bytesAppended],

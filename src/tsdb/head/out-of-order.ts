@@ -131,17 +131,33 @@ export class OutOfOrder {
     return out
   }
 
-  /** Times of all frozen samples lie in this closed range. */
-  rangeOf(frozen: FrozenChunks): { minTime: number; maxTime: number } {
-    let minTime = Infinity
-    let maxTime = -Infinity
+  /** Starts of the aligned windows of this length that hold frozen samples, ascending. */
+  windowsOf(frozen: FrozenChunks, windowMs: number): number[] {
+    const starts = new Set<number>()
+    const always = { startMs: -Infinity, endMs: Infinity }
     for (const newest of frozen.values()) {
-      for (let link = newest; link !== 0; link = this.#chunks.previous[link - 1]!) {
-        minTime = Math.min(minTime, this.#chunks.minTimes[link - 1]!)
-        maxTime = Math.max(maxTime, this.#chunks.maxTime(link - 1))
+      const { times, length } = this.#read(newest, null, always)
+      let end = -Infinity
+      for (let i = 0; i < length; i++) {
+        if (times[i]! < end) continue
+        const start = Math.floor(times[i]! / windowMs) * windowMs
+        starts.add(start)
+        end = start + windowMs
       }
     }
-    return { minTime, maxTime }
+    return [...starts].sort((a, b) => a - b)
+  }
+
+  /** Oldest late sample of a shard; Infinity where it has none. */
+  oldestTime(shard: number): number {
+    let oldest = Infinity
+    for (const { shard: own, open, newest } of this.#series.values()) {
+      if (own !== shard) continue
+      if (open.length > 0) oldest = Math.min(oldest, open.times[0]!)
+      for (let link = newest; link !== 0; link = this.#chunks.previous[link - 1]!)
+        oldest = Math.min(oldest, this.#chunks.minTimes[link - 1]!)
+    }
+    return oldest
   }
 
   /** Drops what has become blocks. */

@@ -32,7 +32,8 @@ function open(dataDirectory: string, lanes = 1): Promise<Storage> {
       exemplarsMax: 100,
       lockFile: true,
       walSegmentBytes: 128 << 20,
-      blocks: { retentionMs: 0, retentionBytes: 0, maxBlockMs: 7_200_000 },
+      blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 7_200_000 },
+      outOfOrderTimeWindowMs: 0,
     },
     { disk: nodeDisk(), clock: nodeClock(), compute: nodeCompute(), logger },
   )

@@ -1,0 +1,171 @@
+// Turning what a head holds into blocks, in steps: first the window that has passed, then what came out of order, a block per window.
+//
+//   window passed ─▶ steps: series by series into ‹ULID›.tmp-for-creation ─▶ visible ─▶ dropped from the head ─▶ snapshot
+//
+// What lies in a window that has passed does not change any more, but for deletions: when one comes, the block is begun anew. The name of a block
+// follows from what it holds, so a cut that is repeated after a crash finds that its block is there already, or has gone into another.
+import { compareLabels, type Labels } from '../../src/model/labels.ts'
+import type { Disk } from '../../src/ports/disk.ts'
+import { blockHints, newCompaction } from '../../src/tsdb/block/meta.ts'
+import { blockUlid } from '../../src/tsdb/block/ulid.ts'
+import { BlockWriter } from '../../src/tsdb/block/writer.ts'
+import { encodeChunks, type ChunkData } from '../../src/tsdb/chunks/encode.ts'
+import { SampleColumns } from '../../src/model/samples.ts'
+import { readSeries } from '../../src/tsdb/head/read.ts'
+import { headChunks } from '../../src/tsdb/head/chunks.ts'
+import type { FrozenChunks } from '../../src/tsdb/head/out-of-order.ts'
+import type { BlockMetrics } from './block-metrics.ts'
+import type { Shard } from './shard.ts'
+
+/** Shards of one number of shards are one generation; blocks say which they are from. */
+export const generation = 1
+
+/** Series written between two pauses. */
+const seriesPerStep = 256
+
+type Member = Readonly<{ member: number; labels: Labels }>
+type Target = Readonly<{ directory: string; ulid: string; start: number; end: number; hints: readonly string[] }>
+
+export class BlockCut {
+  readonly #disk: Disk
+  readonly #metrics: BlockMetrics
+  constructor(disk: Disk, metrics: BlockMetrics) {
+    this.#disk = disk
+    this.#metrics = metrics
+  }
+
+  /**
+   * Writes the shard's oldest window, and late samples, into blocks; `present` tells whether a block need not be written, `written` is called when one is
+   * visible. Then both are dropped from the head.
+   */
+  *oldestWindow(
+    shard: Shard,
+    given: Readonly<{ directory: string; chunkRangeMs: number; present: (ulid: string) => boolean; written: (ulid: string) => void }>,
+  ): Generator<void, void> {
+    const { directory, chunkRangeMs, present, written } = given
+    const start = shard.windowStart
+    const end = start + chunkRangeMs
+    const ulid = blockUlid(shard.id, start, end, 'head', 0)
+    for (;;) {
+      const { deletions } = shard
+      if (!present(ulid)) {
+        const target = { directory, ulid, start, end, hints: [] }
+        const whole = yield* this.#write(shard, target, members(shard), (series) => this.#inOrder(shard, series, start, end))
+        if (!whole) continue
+        written(ulid)
+      }
+      yield
+      if (shard.deletions === deletions) break
+    }
+    shard.dropUntil(end)
+    this.#metrics.cuts++
+    yield
+    yield* this.#outOfOrder(shard, given)
+  }
+
+  /** The whole head of a shard as a block somewhere else, at once: for snapshots. */
+  whole(shard: Shard, directory: string): void {
+    const late = shard.head.outOfOrder
+    const columns = new SampleColumns()
+    const start = Math.min(shard.minTime, late.oldestTime(shard.id))
+    const end = shard.maxTime + 1
+    if (!(end > start)) return
+    const ulid = blockUlid(shard.id, start, end, 'snapshot', shard.applied)
+    const chunksOf = (series: number): ChunkData[] => {
+      if (!late.has(series)) return headChunks(shard.head, series, start, end - 1)
+      columns.clear()
+      readSeries(shard.head, series, -Infinity, Infinity, columns)
+      return encodeChunks(columns)
+    }
+    const steps = this.#write(shard, { directory, ulid, start, end, hints: [] }, members(shard), chunksOf)
+    while (steps.next().done !== true);
+  }
+
+  #inOrder(shard: Shard, series: number, start: number, end: number): ChunkData[] {
+    const { head } = shard
+    if (head.openFrom(series) < end) head.closeChunk(series)
+    const chunks = headChunks(head, series, start, end - 1)
+    for (const chunk of chunks) this.#metrics.firstCut(chunk)
+    return chunks
+  }
+
+  *#outOfOrder(
+    shard: Shard,
+    { directory, chunkRangeMs, present, written }: Parameters<BlockCut['oldestWindow']>[1],
+  ): Generator<void, void> {
+    const late = shard.head.outOfOrder
+    for (;;) {
+      const { deletions, applied } = shard
+      const frozen: FrozenChunks = late.freeze(shard.id)
+      if (frozen.size === 0) return
+      const mine = members(shard).filter(({ member }) => frozen.has(member))
+      let whole = true
+      for (const start of late.windowsOf(frozen, chunkRangeMs)) {
+        const end = start + chunkRangeMs
+        const ulid = blockUlid(shard.id, start, end, 'out of order', applied)
+        if (present(ulid)) continue
+        const target = { directory, ulid, start, end, hints: [blockHints.outOfOrder] }
+        const range = { startMs: start, endMs: end - 1 }
+        const chunksOf = (series: number): ChunkData[] => encodeChunks(late.frozen(frozen.get(series)!, range))
+        whole = yield* this.#write(shard, target, mine, chunksOf)
+        if (!whole) break
+        written(ulid)
+        yield
+      }
+      // a block that was written before a deletion came holds what was deleted: deletions in blocks go to it as well
+      if (!whole || shard.deletions !== deletions) continue
+      late.drop(frozen)
+      return
+    }
+  }
+
+  /** False where a deletion came in between: then nothing is written. */
+  *#write(
+    shard: Shard,
+    { directory, ulid, start, end, hints }: Target,
+    series: readonly Member[],
+    chunksOf: (series: number) => ChunkData[],
+  ): Generator<void, boolean> {
+    const { deletions } = shard
+    const writer = new BlockWriter(this.#disk, directory, ulid)
+    let finished = false
+    this.#metrics.writing++
+    try {
+      let steps = 0
+      for (const { member, labels } of series) {
+        writer.add(labels, chunksOf(member))
+        if (++steps % seriesPerStep !== 0) continue
+        yield
+        if (shard.deletions !== deletions) return false
+      }
+      yield
+      if (shard.deletions !== deletions) return false
+      writer.finish({
+        minTime: start,
+        maxTime: end,
+        compaction: newCompaction(ulid, hints),
+        shard: { shard: shard.id, generation },
+      })
+      finished = true
+      return true
+    } finally {
+      this.#metrics.writing--
+      if (!finished) abort(writer)
+    }
+  }
+}
+
+/** What cannot be removed now is swept away at the next start, or when the block is written again. */
+function abort(writer: BlockWriter): void {
+  try {
+    writer.abort()
+  } catch {
+    // the error that led here is the one to tell
+  }
+}
+
+/** In the order of their labels. */
+function members(shard: Shard): Member[] {
+  const out = shard.members().map((member) => ({ member, labels: shard.head.labels(member) }))
+  return out.sort((a, b) => compareLabels(a.labels, b.labels))
+}
