@@ -255,6 +255,6 @@ export class Lanes {
     this.#stopping = true
     for (const running of this.#running) this.#unfollow(running)
     await Promise.allSettled(this.#running.map((running) => this.ask(running.index, 'close', null)))
-    await Promise.all(this.#running.map((running) => running.lane?.end()))
+    await Promise.all(this.#running.map(async (running) => running.lane?.end()))
   }
 }

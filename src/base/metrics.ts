@@ -218,7 +218,7 @@ export class MetricsRegistry {
   }
   async gather(): Promise<MetricFamily[]> {
     // collectors first: one may also set what is registered
-    const collected = await Promise.all(this.#collectors.map((collector) => collector()))
+    const collected = await Promise.all(this.#collectors.map(async (collector) => collector()))
     const families = Array.from(this.#families.values(), (f): MetricFamily => ({
       name: f.name,
       help: f.help,

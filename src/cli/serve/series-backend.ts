@@ -8,6 +8,7 @@ import {
   minTimeMs,
   type AdminBackend,
   type LatestSamples,
+  type QueryBackend,
   type SeriesBackend,
   type SeriesExemplars,
   type SeriesSamples,
@@ -46,7 +47,7 @@ export function seriesBackend(lanes: Lanes): SeriesBackend {
 
 export async function selectExemplars(
   lanes: Lanes,
-  query: Parameters<import('../../api/backend.ts').QueryBackend['exemplars']>[0],
+  query: Parameters<QueryBackend['exemplars']>[0],
   signal: AbortSignal,
 ): Promise<SeriesExemplars[]> {
   const { selectors: matchers, startMs, endMs } = query

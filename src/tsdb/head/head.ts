@@ -6,7 +6,7 @@
 // A float sample costs a few column reads and its bits in the open chunk. Native histograms are rarer: their open chunk is a list of values
 // that is encoded when it closes. Nothing here knows of logs or threads: a shard applies batches in log order and the outcome depends on them alone.
 import { assert } from '../../base/assert.ts'
-import { ByteWriter } from '../../base/bytes.ts'
+import type { ByteWriter } from '../../base/bytes.ts'
 import type { Histogram } from '../../model/histogram.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
 import type { Labels } from '../../model/labels.ts'
