@@ -365,7 +365,7 @@ export class LaneBlocks {
     for (const ulid of this.#broken.keys()) if (!present.has(ulid)) this.#broken.delete(ulid)
     // a crash may have left blocks beside the one they were compacted into
     const parents = new Set([...this.#blocks.values()].flatMap(({ meta }) => meta.compaction.parents.map(({ ulid }) => ulid)))
-    for (const block of [...this.#blocks.values()]) {
+    for (const block of this.#blocks.values()) {
       if (parents.has(block.meta.ulid) || block.meta.compaction.deletable) this.#remove(block)
     }
     for (const ulid of this.#broken.keys()) {

@@ -3,10 +3,14 @@ import { expect } from 'vitest'
 import { seededRng, type Rng } from '../../src/base/rng.ts'
 import type { Storage } from '../../src/cli/serve/storage.ts'
 import { openSeries, readAll, StorageModel } from './storage-model.ts'
+import { simulatedDisk, type SimulatedDisk } from '../../src/ports/simulated/disk.ts'
 import { smallWorld, StorageWorld } from './storage-world.ts'
 
 const baseMs = 1_699_999_800_000
-const stepMs = 30_000
+const stepMs = 60_000
+const lateWorld = { ...smallWorld, outOfOrderTimeWindowMs: 500_000, samplesPerChunk: 20 }
+/** Rounds of a life: enough for a compaction. */
+export const roundsOfLife = 18
 const names = ['a', 'bb', 'ccc']
 
 /** Appends, with windows that pass, snapshots, deletions and maintenance. Ends early where the machine stops. */
@@ -14,11 +18,19 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
   const handles = openSeries(storage, names)
   for (let round = 0; round < rounds; round++) {
     if (!(await model.append(world, storage, handles, world.clock.nowMs()))) return
+    if (world.options.outOfOrderTimeWindowMs > 0) {
+      for (let n = rng.below(3); n > 0; n--) {
+        const name = names[rng.below(names.length)]!
+        const time = Math.floor(world.clock.nowMs() / 1000) * 1000 - rng.below(700) * 1000 + 500 + round + n * 100
+        if (time < world.clock.nowMs()) await model.appendLate(world, storage, [name, handles.get(name)!], time)
+      }
+    }
+    if (rng.chance(0.05)) await world.run(storage.lanes.askAll('cleanTombstones', null)).catch(() => null)
     if (rng.chance(0.05)) {
-      const start = world.clock.nowMs() - rng.below(2_000_000)
+      const start = world.clock.nowMs() - rng.below(900_000)
       await model.delete(world, storage, names[rng.below(names.length)]!, start, start + rng.below(200_000))
     }
-    if (rng.chance(0.1)) await world.run(storage.maintain()).catch(() => null)
+    if (rng.chance(0.2)) await world.run(storage.maintain()).catch(() => null)
     if (world.disk.operations >= world.stopAt) return
     await world.clock.advance(stepMs)
     if (world.disk.operations >= world.stopAt) return
@@ -37,29 +49,46 @@ export async function verify(world: StorageWorld, storage: Storage, model: Stora
   expect(world.errors, context).toEqual([])
 }
 
-export async function oneLife(seed: number, at: number, rounds: number): Promise<number> {
-  const context = `seed ${seed}, stop at ${at}`
-  const rng = seededRng(seed * 100_003 + at)
-  const world = new StorageWorld(rng.fork(), baseMs, smallWorld)
-  const model = new StorageModel()
-  world.stopAfter(at)
-  const storage = await world.open().catch(() => null)
-  if (storage !== null) await live(world, storage, model, seededRng(seed), rounds)
-  const operations = world.disk.operations
-  await world.clock.settle()
+/** The machine stops with what its disk and its callers know now; it is opened again, once in a while after an opening that was interrupted as well. */
+async function afterCrash(world: StorageWorld, model: StorageModel, rng: Rng, context: string): Promise<void> {
   world.crash()
-  // opening is interrupted as well, then succeeds
-  world.stopAfter(1 + rng.below(12))
-  await world.open().catch(() => null)
-  await world.clock.settle()
-  world.crash()
-  const again = (await world.open())!
-  await verify(world, again, model, context)
-  await world.clock.advance(1000) // blocks that are being cut
+  if (rng.chance(0.3)) {
+    world.stopAfter(1 + rng.below(12))
+    await world.open().catch(() => null)
+    await world.clock.settle()
+    world.crash()
+  }
+  const storage = (await world.open())!
+  await verify(world, storage, model, context)
+  if (!rng.chance(0.2)) return
+  await world.clock.advance(300) // blocks that are being cut
   expect(strays(world), context).toEqual([])
-  await live(world, again, model, rng, 6)
-  await verify(world, again, model, `${context}, written on`)
-  await world.run(again.close())
+  await live(world, storage, model, rng, 3)
+  await verify(world, storage, model, `${context}, written on`)
+  await world.run(storage.close())
   expect(strays(world), `${context}, closed`).toEqual([])
-  return operations
+}
+
+/** One life, and a crash before each of its operations on the disk. Returns their number. */
+export async function crashEverywhere(seed: number, only: (operation: number) => boolean = () => true): Promise<number> {
+  const luck = seededRng(seed * 7919)
+  const disk = simulatedDisk(luck.fork())
+  const options = seed % 2 === 1 ? smallWorld : lateWorld
+  const world = new StorageWorld(disk, baseMs, options)
+  const model = new StorageModel()
+  const points: { disk: SimulatedDisk; model: StorageModel; nowMs: number; operation: number }[] = []
+  disk.onOperation = () => {
+    const operation = disk.operations
+    if (only(operation)) points.push({ disk: disk.copy(luck.fork()), model: model.copy(), nowMs: world.clock.nowMs(), operation })
+  }
+  const storage = (await world.open())!
+  await live(world, storage, model, seededRng(seed), roundsOfLife)
+  await verify(world, storage, model, `seed ${seed}, undisturbed`)
+  await world.run(storage.close())
+  disk.onOperation = null
+  for (const point of points) {
+    const context = `seed ${seed}, crash before operation ${point.operation}`
+    await afterCrash(new StorageWorld(point.disk, point.nowMs, options), point.model, luck, context)
+  }
+  return points.length
 }

@@ -35,9 +35,17 @@ type State = 'sent' | 'kept' | 'maybeDeleted' | 'deleted'
 export class StorageModel {
   readonly series = new Map<string, Map<number, State>>()
   acknowledged = 0
+  late = 0
+  refused = 0
 
   static value(name: string, timeMs: number): number {
     return ((timeMs / 1000) % 100_003) + name.length * 0.5 + name.charCodeAt(name.length - 1)
+  }
+
+  copy(): StorageModel {
+    const out = new StorageModel()
+    for (const [name, samples] of this.series) out.series.set(name, new Map(samples))
+    return out
   }
 
   #of(name: string): Map<number, State> {
@@ -65,6 +73,27 @@ export class StorageModel {
     for (const name of names) this.#of(name).set(timeMs, 'kept')
     this.acknowledged += names.length
     return true
+  }
+
+  /** Appends one sample at a time nothing else has; it may be refused as too old. */
+  async appendLate(world: StorageWorld, storage: Storage, [name, handle]: readonly [string, number], timeMs: number): Promise<void> {
+    this.#of(name).set(timeMs, 'sent')
+    const batch = {
+      length: 1,
+      handles: Uint32Array.of(handle),
+      values: Float64Array.of(StorageModel.value(name, timeMs)),
+      times: null,
+      timeMs,
+    }
+    const result = await world.run(storage.appender.append(batch)).catch(() => null)
+    if (result === null || result.pending) return
+    if (result.appended === 1) {
+      this.#of(name).set(timeMs, 'kept')
+      this.late++
+    } else {
+      this.#of(name).delete(timeMs)
+      this.refused++
+    }
   }
 
   async delete(world: StorageWorld, storage: Storage, name: string, startMs: number, endMs: number): Promise<void> {

@@ -1,12 +1,11 @@
 // The storage of one machine on a simulated disk and a virtual clock: opened, stopped at any operation of the disk, opened again.
 import { silentLogger, type Logger } from '../../src/base/logger.ts'
-import type { Rng } from '../../src/base/rng.ts'
 import { startLane } from '../../actors/storage-shard/lane.ts'
 import type { BlockOptions, LaneSetup } from '../../actors/storage-shard/lane-protocol.ts'
 import { openStorage, type Storage } from '../../src/cli/serve/storage.ts'
 import { simulatedClock, type SimulatedClock } from '../../src/ports/simulated/clock.ts'
 import { simulatedCompute } from '../../src/ports/simulated/compute.ts'
-import { simulatedDisk, type SimulatedDisk } from '../../src/ports/simulated/disk.ts'
+import type { SimulatedDisk } from '../../src/ports/simulated/disk.ts'
 
 export type WorldOptions = Readonly<{
   shards: number
@@ -24,10 +23,10 @@ export const smallWorld: WorldOptions = {
   shards: 2,
   lanes: 1,
   samplesPerChunk: 8,
-  chunkRangeMs: 600_000,
+  chunkRangeMs: 240_000,
   walSegmentBytes: 8 << 10,
   exemplarsMax: 4,
-  blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 600_000 },
+  blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 720_000 },
   outOfOrderTimeWindowMs: 0,
   sliceMs: 0,
 }
@@ -42,8 +41,8 @@ export class StorageWorld {
   clock: SimulatedClock
   stopAt = Infinity
 
-  constructor(rng: Rng, startMs: number, options: WorldOptions) {
-    this.disk = simulatedDisk(rng)
+  constructor(disk: SimulatedDisk, startMs: number, options: WorldOptions) {
+    this.disk = disk
     this.options = options
     this.clock = simulatedClock(startMs)
   }

@@ -20,6 +20,10 @@ export interface SimulatedDisk extends Disk {
   setFree(bytes: number): void
   /** Errors by path from now on: null = none. The verb tells which call it is about. */
   failing: ((verb: 'read' | 'write' | 'sync' | 'create', path: string) => string | null) | null
+  /** Called before every operation that counts: a test may copy the disk as it is then. */
+  onOperation: (() => void) | null
+  /** A disk of its own in the same state, with luck of its own; nobody has files open or holds locks on it. */
+  copy(rng: Rng): SimulatedDisk
   /** Changes bytes of a file as a bad sector would, durably. */
   damage(path: string, position: number, bytes: Uint8Array): void
 }
@@ -64,9 +68,10 @@ function newDirectory(): Directory {
 class MemoryDisk implements SimulatedDisk {
   operations = 0
   failing: SimulatedDisk['failing'] = null
+  onOperation: SimulatedDisk['onOperation'] = null
   readonly #rng: Rng
   readonly #nowMs: () => number
-  readonly #root = newDirectory()
+  #root = newDirectory()
   readonly #locks = new Set<string>()
   /** Changes of names not yet safe, in order. */
   #unsafe: NameStep[] = []
@@ -96,6 +101,36 @@ class MemoryDisk implements SimulatedDisk {
     this.#epoch++
     this.#stopped = false
     this.#stopAt = Infinity
+  }
+
+  copy(rng: Rng): SimulatedDisk {
+    const out = new MemoryDisk(rng, this.#nowMs)
+    const copies = new Map<Inode | Directory, Inode | Directory>()
+    const copyOf = <T extends Inode | Directory>(entry: T): T => {
+      const known = copies.get(entry)
+      if (known !== undefined) return known as T
+      const from: Inode | Directory = entry
+      if (!isDirectory(from)) {
+        const made: Inode = { ...from, content: from.content.slice(0, from.size), safe: from.safe.slice() }
+        copies.set(entry, made)
+        return made as T
+      }
+      const made = newDirectory()
+      copies.set(entry, made)
+      for (const [name, inner] of from.names) made.names.set(name, copyOf(inner))
+      for (const [name, inner] of from.safeNames) made.safeNames.set(name, copyOf(inner))
+      return made as Inode | Directory as T
+    }
+    out.#root = copyOf(this.#root)
+    out.#unsafe = this.#unsafe.map((step) =>
+      step.map(({ directory, name, entry }) => ({
+        directory: copyOf(directory),
+        name,
+        entry: entry === undefined ? undefined : copyOf(entry),
+      })),
+    )
+    out.#freeBytes = this.#freeBytes
+    return out
   }
 
   #crashFiles(directory: Directory, seen: Set<Inode>): void {
@@ -128,6 +163,7 @@ class MemoryDisk implements SimulatedDisk {
   /** Counts an operation; throws where the machine has stopped. True where it stops right now. */
   #operation(): boolean {
     if (this.#stopped) throw stopped()
+    this.onOperation?.()
     if (++this.operations < this.#stopAt) return false
     this.#stopped = true
     return true

@@ -2,12 +2,13 @@
 import { crc32c } from '../../base/crc32c.ts'
 import type { Disk, DiskFile } from '../../ports/disk.ts'
 
+/** The buffer grows to this: most blocks' files are small. */
 const bufferBytes = 1 << 20
 
 export class FileWriter {
   readonly path: string
   readonly #file: DiskFile
-  readonly #buffer = new Uint8Array(bufferBytes)
+  #buffer = new Uint8Array(16 << 10)
   #used = 0
   #flushed = 0
   #crc = 0
@@ -34,6 +35,12 @@ export class FileWriter {
       return
     }
     if (this.#used + bytes.length > bufferBytes) this.flush()
+    const need = this.#used + bytes.length
+    if (need > this.#buffer.length) {
+      const larger = new Uint8Array(Math.min(bufferBytes, Math.max(need, this.#buffer.length * 4)))
+      larger.set(this.#buffer.subarray(0, this.#used))
+      this.#buffer = larger
+    }
     this.#buffer.set(bytes, this.#used)
     this.#used += bytes.length
   }
