@@ -72,8 +72,10 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
   const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, setup, log })
   blocks.open()
-  // a shard without a snapshot must not take what its blocks cover already
-  for (const [id, shard] of shards) if (shard.applied === 0) shard.cutUntil = blocks.cutUntil(id)
+  // a shard whose own state is lost must not take what its blocks cover already
+  const startBehindBlocks = (shard: Shard): void => {
+    if (shard.applied === 0) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(shard.id))
+  }
   const state: LaneState = { setup, head, exemplars, shards, blocks, ports, log, families: () => headFamilies(chunks, damage) }
 
   const snapshot = (shard: Shard): void => {
@@ -113,6 +115,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       case 'records':
         return apply(given.records, state, machines, send)
       case 'skip':
+        startBehindBlocks(shards.get(given.shard)!)
         shards.get(given.shard)!.skip(given.until)
         send({ kind: 'applied', offsets: Float64Array.of(given.shard, given.until), refusals: null })
         return
@@ -123,6 +126,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         snapshot(shards.get(given.shard)!)
         return
       case 'caughtUp':
+        startBehindBlocks(shards.get(given.shard)!)
         machines.get(given.shard)!.send({ type: 'caughtUp' })
         return
       case 'request': {

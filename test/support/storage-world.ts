@@ -38,6 +38,7 @@ export class StorageWorld {
   /** What was logged as errors, since the last `open`. */
   errors: string[] = []
   warnings: string[] = []
+  infos: string[] = []
   clock: SimulatedClock
   stopAt = Infinity
 
@@ -84,10 +85,12 @@ export class StorageWorld {
   open(): Promise<Storage | null> {
     this.errors = []
     this.warnings = []
+    this.infos = []
     const logger: Logger = {
       ...silentLogger,
       error: (fields, message) => void this.errors.push(`${message} ${JSON.stringify(fields)}`),
       warn: (fields, message) => void this.warnings.push(`${message} ${JSON.stringify(fields)}`),
+      info: (fields, message) => void this.infos.push(`${message} ${JSON.stringify(fields)}`),
       child: () => logger,
     }
     const { disk, clock, options } = this

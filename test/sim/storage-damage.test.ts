@@ -1,0 +1,144 @@
+// Files of the storage that bad sectors or people have changed: never a wrong answer; what is damaged is named and set aside, the rest is served.
+import { describe, expect, it } from 'vitest'
+import { seededRng, type Rng } from '../../src/base/rng.ts'
+import { storageMetrics } from '../../src/cli/serve/storage-metrics.ts'
+import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
+import { openSeries, readAll, StorageModel } from '../support/storage-model.ts'
+import { smallWorld, StorageWorld } from '../support/storage-world.ts'
+
+const baseMs = 1_699_999_920_000
+const names = ['a', 'bb', 'ccc', 'dddd']
+const options = { ...smallWorld, outOfOrderTimeWindowMs: 300_000, chunkRangeMs: 960_000, walSegmentBytes: 4 << 10 }
+
+type Ending = 'closed' | 'crashed'
+/** A storage with blocks, snapshots, full chunks, late samples and a log, that has ended. */
+async function filled(rng: Rng, ending: Ending): Promise<{ world: StorageWorld; model: StorageModel }> {
+  const world = new StorageWorld(simulatedDisk(rng), baseMs, options)
+  const model = new StorageModel()
+  const storage = (await world.open())!
+  const handles = openSeries(storage, names)
+  for (let round = 0; round < 60; round++) {
+    expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
+    if (round % 3 === 2)
+      await model.appendLate(world, storage, ['a', handles.get('a')!], Math.floor(world.clock.nowMs() / 1000) * 1000 - 100_500)
+    await world.clock.advance(30_000)
+  }
+  if (ending === 'closed') await world.run(storage.close())
+  await world.clock.settle()
+  world.crash()
+  return { world, model }
+}
+
+/** Kinds of files: path, and whether a sample may be missing when one is damaged. */
+const kinds: readonly (readonly [kind: string, path: RegExp, ending: Ending])[] = [
+  ['snapshots', /snapshot-/, 'closed'],
+  ['snapshots after a crash', /snapshot-/, 'crashed'],
+  ['head chunks', /\/chunks\/\d{8}$/, 'closed'],
+  ['log segments', /\/log\//, 'crashed'],
+  ['log segments of a closed storage', /\/log\//, 'closed'],
+  ['layout', /layout\.json$/, 'closed'],
+]
+
+function change(world: StorageWorld, path: string, rng: Rng): string {
+  const size = world.disk.stat(path).sizeBytes
+  if (rng.chance(0.4)) {
+    const keep = rng.below(size)
+    const file = world.disk.open(path, 'append')
+    file.truncate(keep)
+    file.syncNow()
+    file.close()
+    return `${path} cut from ${size} to ${keep} bytes`
+  }
+  const at = rng.below(size)
+  const bit = 1 << rng.below(8)
+  world.disk.damage(path, at, Uint8Array.of(world.disk.read(path)[at]! ^ bit))
+  return `${path}: bit ${bit} of byte ${at} of ${size}`
+}
+
+describe.each(kinds)('damaged %s', (_, pattern, ending) => {
+  it('gives no wrong answer, is told and set aside', { timeout: 300_000 }, async () => {
+    const rng = seededRng(pattern.source.length * 31 + ending.length)
+    const origin = await filled(rng.fork(), ending)
+    const rounds = process.env['LONG'] === '1' ? 2000 : 60
+    for (let round = 0; round < rounds; round++) {
+      const world = new StorageWorld(origin.world.disk.copy(rng.fork()), origin.world.clock.nowMs(), options)
+      const model = origin.model.copy()
+      const paths = world.files().filter((path) => pattern.test(path))
+      const what = change(world, paths[rng.below(paths.length)]!, rng)
+      const storage = (await world.open())!
+      const found = (await world.run(readAll(storage)))!
+      const wrong = model.differences(found)
+      const lost = wrong.filter((line) => line.endsWith(': lost'))
+      expect(
+        wrong.filter((line) => !line.endsWith(': lost')),
+        what,
+      ).toEqual([])
+      // a loss is never silent
+      const told = world.errors.length + world.infos.filter((line) => line.includes('torn write')).length
+      if (lost.length > 0) expect(told, `${what}: ${lost.length} samples lost`).toBeGreaterThan(0)
+      // and not everything goes with it
+      expect(
+        [...found.values()].reduce((sum, samples) => sum + samples.size, 0),
+        what,
+      ).toBeGreaterThan(30)
+      // the storage goes on: new samples are taken, kept and read
+      const before = new Set(lost)
+      const handles = openSeries(storage, names)
+      for (let more = 0; more < 3; more++) {
+        expect(await model.append(world, storage, handles, world.clock.nowMs()), what).toBe(true)
+        await world.clock.advance(30_000)
+      }
+      const after = model.differences((await world.run(readAll(storage)))!).filter((line) => !before.has(line))
+      expect(after, what).toEqual([])
+      expect((await world.run(storageMetrics(storage)))!.length).toBeGreaterThan(30)
+      await world.run(storage.close())
+      const again = (await world.open())!
+      expect(
+        model.differences((await world.run(readAll(again)))!).filter((line) => !before.has(line)),
+        `${what}, opened again`,
+      ).toEqual([])
+      await world.run(again.close())
+    }
+  })
+})
+
+describe('damaged blocks', () => {
+  it('answer right or with an error that names the file, and do not stop the storage', { timeout: 300_000 }, async () => {
+    const rng = seededRng(5)
+    const origin = await filled(rng.fork(), 'closed')
+    let refused = 0
+    for (let round = 0; round < (process.env['LONG'] === '1' ? 2000 : 60); round++) {
+      const world = new StorageWorld(origin.world.disk.copy(rng.fork()), origin.world.clock.nowMs(), options)
+      const model = origin.model.copy()
+      const paths = world.files().filter((path) => /[0-9A-Z]{26}\//.test(path))
+      const path = paths[rng.below(paths.length)]!
+      const block = path.slice(0, '/data/'.length + 26)
+      const what = change(world, path, rng)
+      const storage = (await world.open())!
+      const told = (): boolean => world.errors.some((line) => line.includes(block.slice('/data/'.length)))
+      const check = async (): Promise<void> => {
+        try {
+          const wrong = model.differences((await world.run(readAll(storage)))!)
+          expect(
+            wrong.filter((line) => !line.endsWith(': lost')),
+            what,
+          ).toEqual([])
+          if (wrong.length > 0) expect(told(), `${what}: ${wrong.length} samples lost`).toBe(true)
+        } catch (thrown) {
+          expect(String(thrown), what).toContain(block)
+          refused++
+        }
+      }
+      await check()
+      const handles = openSeries(storage, names)
+      for (let more = 0; more < 40; more++) {
+        expect(await model.append(world, storage, handles, world.clock.nowMs()), what).toBe(true)
+        if (more % 8 === 0) await world.run(storage.maintain())
+        await world.clock.advance(60_000)
+      }
+      await check()
+      await world.run(storage.close())
+    }
+    expect(refused).toBeGreaterThan(10)
+  })
+})
