@@ -9,7 +9,7 @@
 //   released u32 each, after the refs: refs the publisher will not use again (they may be announced anew later)
 //   announcements  uvarint ref, uvarint length, canonical label bytes      a ref means nothing before its announcement
 //   histograms, exemplars, metadata, deletions: msgpack arrays, rare enough not to want columns
-import { pack, unpack } from 'msgpackr'
+import { Packr } from 'msgpackr'
 import { assert } from '../../src/base/assert.ts'
 import { ByteReader, ByteWriter } from '../../src/base/bytes.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
@@ -189,12 +189,15 @@ export class WriteBatchBuilder {
 }
 
 const nothing = new Uint8Array(0)
+/** With its types, or the buckets of a histogram would be written as bytes, a byte each. */
+const codec = new Packr({ useRecords: false, moreTypes: true })
+
 function packed(items: readonly unknown[]): Uint8Array {
-  return items.length === 0 ? nothing : pack(items)
+  return items.length === 0 ? nothing : codec.pack(items)
 }
 function unpacked<T>(bytes: Uint8Array): readonly T[] {
   if (bytes.length === 0) return []
-  const items: unknown = unpack(bytes)
+  const items: unknown = codec.unpack(bytes)
   if (!Array.isArray(items)) throw new PromhiveError('STORAGE_CORRUPT', 'cannot decode write batch: a section is not a list')
   return items as T[]
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { seededRng, type Rng } from '../../src/base/rng.ts'
 import { compressed, encodeV1, encodeV2, type WireSeries } from '../support/remote-write.ts'
+import { until } from '../support/processes.ts'
 import { ServerHome, type Server } from '../support/server.ts'
 
 const long = process.env['LONG'] === '1'
@@ -20,6 +21,8 @@ class Load {
   readonly #written = new Map<string, Written>()
   readonly #startMs = Date.now() - 600_000
   #clockMs = this.#startMs
+  /** Batches that were acknowledged. */
+  batches = 0
 
   constructor() {
     for (let writer = 0; writer < writers; writer++) {
@@ -59,6 +62,7 @@ class Load {
       }
       if (status !== 204) throw new Error(`remote write answered ${status}\n${server.log}`)
       into('acknowledged')
+      this.batches++
     }
   }
 
@@ -124,11 +128,13 @@ it.for(lives)('loses no acknowledged sample%s', { timeout: long ? 1_800_000 : 18
     const server = await home.start()
     if (round > 0) {
       const acknowledged = await load.check(server)
-      expect(acknowledged).toBeGreaterThan(last) // the load was real
+      expect(acknowledged).toBeGreaterThan(last)
       last = acknowledged
     }
     const loads = Array.from({ length: writers }, (_, writer) => load.write(server, writer, rng))
-    await sleep(80 + rng.below(400))
+    const before = load.batches
+    await until('the load is real', () => load.batches > before)
+    await sleep(rng.below(400))
     await server.stop('SIGKILL')
     await Promise.all(loads)
     expect(server.log).not.toMatch(/level=ERROR/)

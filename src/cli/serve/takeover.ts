@@ -9,6 +9,7 @@ import type { Appender, ExemplarSample, HistogramSample, SeriesHandle } from '..
 import type { Labels } from '../../model/labels.ts'
 import type { Metadata } from '../../model/metadata.ts'
 import { SampleColumns } from '../../model/samples.ts'
+import { isStaleAt } from '../../model/staleness.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { openBlocks } from '../../tsdb/block/directory.ts'
 import { PageCache } from '../../tsdb/block/pages.ts'
@@ -77,7 +78,7 @@ class GatheredBatch implements HeadSink {
     }
     for (let i = 0; i < columns.length; i++) {
       const histogram = columns.histograms?.[i] ?? null
-      if (histogram !== null) {
+      if (histogram !== null && !isStaleAt(columns.bits, i)) {
         this.#histograms.push({ handle, timeMs: columns.times[i]!, histogram })
         continue
       }

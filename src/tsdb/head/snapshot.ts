@@ -9,7 +9,7 @@
 //   open      bytes of the open XOR chunks, one after the other (their lengths follow from the positions)
 //   chunks    u32 per series: how many full chunks, oldest first; then per chunk minTime f64, and span u32, segment u32, unit u32
 //   refs      per publisher u32: ref → local series + 1
-import { pack, unpack } from 'msgpackr'
+import { Packr } from 'msgpackr'
 import { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { PromhiveError } from '../../base/errors.ts'
@@ -17,6 +17,9 @@ import { OpenHistogramChunk } from '../chunks/open-histogram.ts'
 import type { Exemplar } from './exemplars.ts'
 import type { Head } from './head.ts'
 import type { LateState } from './out-of-order.ts'
+
+/** With its types: the buckets of late histograms are numbers, not bytes. */
+const codec = new Packr({ useRecords: false, moreTypes: true })
 
 const magic = 0x4e534850
 const version = 1
@@ -123,7 +126,7 @@ export function encodeSnapshot(head: Head, state: ShardState): Uint8Array {
   const out = new ByteWriter(pairBytes.length + labels.length + open.length + n * 64 + chunkTimes.length * 24 + 4096)
   out.u32(magic)
   out.u32(version)
-  section(out, pack(meta))
+  section(out, codec.pack(meta))
   section(out, pairBytes.written())
   section(out, labels.written())
   const picked = <T extends Uint16Array | Uint32Array | Float64Array>(from: T, to: T): Uint8Array => {
@@ -178,7 +181,7 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     reader.align(8)
     return reader.raw(length)
   }
-  const meta = unpack(next()) as Meta
+  const meta = codec.unpack(next()) as Meta
   const { shard, series: n } = meta
   const pairReader = new ByteReader(next())
   const pairs = new Uint32Array(meta.pairs)
