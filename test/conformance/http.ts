@@ -2,6 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { defaultHttpClientOptions, type HttpClientOptions } from '../../src/model/http-options.ts'
+import { BodyMemory } from '../../src/ports/body-buffer.ts'
 import type { Http, HttpAnswer, HttpRequest } from '../../src/ports/http.ts'
 
 export type Seen = Readonly<{ method: string; path: string; headers: Readonly<Record<string, string>>; body: string }>
@@ -68,6 +69,43 @@ export function httpConformance(name: string, open: () => Promise<HttpWorld>): v
       const unpacked = await ask(gzip, { compression: false })
       expect(text(unpacked)).toBe(plain)
       expect(unpacked.wireBytes).toBe(plain.length)
+    })
+
+    it.each(['GET', 'POST'] as const)('writes the body of a %s where the caller says, plain or gzip', async (method) => {
+      const into = new BodyMemory().buffer()
+      for (const plain of ['metric 1\n'.repeat(5000), 'short', 'metric 2\n'.repeat(20_000), '']) {
+        for (const gzip of [false, true]) {
+          const answer = await ask(() => (gzip ? { headers: { 'content-encoding': 'gzip' }, body: gzipSync(plain) } : { body: plain }), {
+            method,
+            into,
+          })
+          expect(text(answer) === plain).toBe(true)
+          expect(answer.body.buffer).toBe(into.bytes.buffer)
+          expect(into.length).toBe(plain.length)
+        }
+      }
+      await expect(ask(() => ({ body: 'x'.repeat(100) }), { method, into, bodyBytesMax: 50 })).rejects.toMatchObject({ code: 'TOO_LARGE' })
+      expect(text(await ask(() => ({ body: 'after' }), { method, into }))).toBe('after')
+    })
+
+    it('asks again and again with the same headers, each time what the request says', async () => {
+      const world = await open()
+      const origin = await world.serve((seen) =>
+        seen.path === '/moved'
+          ? { status: 302, headers: { location: '/to' } }
+          : { body: `${seen.path} ${seen.headers['accept-encoding']}` },
+      )
+      const client = world.http.client(defaultHttpClientOptions)
+      const headers = { 'x-a': 'b' }
+      const get = async (path: string, compression: boolean): Promise<string> =>
+        text(await world.run(client.request({ method: 'GET', url: origin + path, headers, compression, timeoutMs: 2000, bodyBytesMax: 0 })))
+      for (let i = 0; i < 3; i++) {
+        expect(await get('/a?b', true)).toBe('/a?b gzip')
+        expect(await get('/a?b', false)).toBe('/a?b undefined')
+        expect(await get('/moved', true)).toBe('/to gzip')
+        expect(await get('/c', true)).toBe('/c gzip')
+      }
+      await world.close()
     })
 
     it('ends with TOO_LARGE where the body is over the limit, plain or compressed', async () => {
