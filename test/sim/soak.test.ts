@@ -1,0 +1,148 @@
+// A day of samples on the virtual clock, with cuts, late samples, compaction and retention: memory stays flat, every answer over the whole range is right.
+import { expect, it } from 'vitest'
+import { labelsFromObject } from '../../src/model/labels.ts'
+import { seededRng } from '../../src/base/rng.ts'
+import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
+import type { Storage } from '../../src/cli/serve/storage.ts'
+import type { LaneStatus } from '../../actors/storage-shard/lane-protocol.ts'
+import { StorageWorld, type WorldOptions } from '../support/storage-world.ts'
+
+const long = process.env['LONG'] === '1'
+const hourMs = 3_600_000
+const stepMs = 15_000
+const seriesCount = long ? 10_000 : 200
+const hours = 24
+const retentionMs = 10 * hourMs
+const startMs = Math.ceil(1_700_000_000_000 / (6 * hourMs)) * 6 * hourMs
+const lateWindowMs = hourMs
+const options: WorldOptions = {
+  shards: 4,
+  lanes: 1,
+  samplesPerChunk: 120,
+  chunkRangeMs: 2 * hourMs,
+  walSegmentBytes: 1 << 20,
+  exemplarsMax: 10,
+  blocks: { retentionMs, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 6 * hourMs },
+  outOfOrderTimeWindowMs: lateWindowMs,
+  sliceMs: 8,
+}
+
+/** Counters, constants and noise. */
+function valueOf(series: number, timeMs: number): number {
+  const step = Math.floor((timeMs - startMs) / 1000)
+  switch (series % 4) {
+    case 0:
+      return step * (series + 1)
+    case 1:
+      return series
+    case 2:
+      return ((step * 2654435761 + series) % 4096) / 16
+    default:
+      return Math.floor(step / 900) * 0.1
+  }
+}
+
+type Answer = Readonly<{ labels: readonly string[]; times: Float64Array; values: Float64Array }>
+
+/** Every sample in the range is one that was sent; from `sinceMs` on all of them are there. Returns the oldest one. */
+async function check(
+  world: StorageWorld,
+  storage: Storage,
+  given: Readonly<{ late: ReadonlyMap<number, ReadonlySet<number>>; sinceMs: number; endMs: number; matcher: string }>,
+): Promise<number> {
+  const { late, sinceMs, endMs, matcher } = given
+  const matchers = [{ name: 'n', kind: '=~' as const, value: matcher }]
+  const answers = await world.run(
+    storage.lanes.askAll<Answer[]>('samples', { matchers, startMs: startMs - hourMs, endMs, samplesMax: 1e9 }),
+  )
+  let oldest = Infinity
+  for (const { labels, times, values } of answers!.flat()) {
+    const series = Number(labels[labels.indexOf('n') + 1])
+    const own = late.get(series)
+    let regular = 0
+    let extra = 0
+    for (let i = 0; i < times.length; i++) {
+      const time = times[i]!
+      if (i > 0 && !(time > times[i - 1]!)) throw new Error(`series ${series}: ${time} behind ${times[i - 1]}`)
+      if (values[i] !== valueOf(series, time)) throw new Error(`series ${series} at ${time}: ${values[i]}, not ${valueOf(series, time)}`)
+      if ((time - startMs) % stepMs === 0) regular += time >= sinceMs ? 1 : 0
+      else if (own?.has(time) === true) extra += time >= sinceMs ? 1 : 0
+      else throw new Error(`series ${series} at ${time}: invented`)
+    }
+    oldest = Math.min(oldest, times[0] ?? Infinity)
+    const first = Math.max(startMs, Math.ceil((sinceMs - startMs) / stepMs) * stepMs + startMs)
+    const wantedExtra = own === undefined ? 0 : [...own].filter((time) => time >= sinceMs && time <= endMs).length
+    if (regular !== Math.floor((endMs - first) / stepMs) + 1) throw new Error(`series ${series}: ${regular} samples since ${sinceMs}`)
+    if (extra !== wantedExtra) throw new Error(`series ${series}: ${extra} of ${wantedExtra} late samples`)
+  }
+  return oldest
+}
+
+it(`${hours} hours of ${seriesCount} series`, { timeout: 3_600_000 }, async () => {
+  const disk = simulatedDisk(seededRng(1))
+  const world = new StorageWorld(disk, startMs, options)
+  const rng = seededRng(2)
+  let storage = (await world.open())!
+  const open = (): Uint32Array =>
+    Uint32Array.from({ length: seriesCount }, (_, n) =>
+      storage.appender.open(labelsFromObject({ __name__: 'soak', n: String(n), job: `j${n % 7}` })),
+    )
+  let handles = open()
+  const values = new Float64Array(seriesCount)
+  const late = new Map<number, Set<number>>()
+  const sizes: { headBytes: number; chunkBytes: number; logBytes: number; files: number; diskBytes: number }[] = []
+  let time = startMs
+  for (let step = 0; step < (hours * hourMs) / stepMs; step++, time += stepMs) {
+    for (let n = 0; n < seriesCount; n++) values[n] = valueOf(n, time)
+    const result = await world.run(storage.appender.append({ length: seriesCount, handles, values, times: null, timeMs: time }))
+    if (result!.appended !== seriesCount) throw new Error(`at step ${step} ${JSON.stringify(result)}`)
+    if (step % 20 === 7) {
+      const n = rng.below(Math.min(seriesCount, 50))
+      const at = time - rng.below(Math.min(lateWindowMs, time - startMs) / stepMs) * stepMs - 1000
+      const value = Float64Array.of(valueOf(n, at))
+      const taken = late.get(n)?.has(at) === true
+      const one = await world.run(
+        storage.appender.append({ length: 1, handles: Uint32Array.of(handles[n]!), values: value, times: null, timeMs: at }),
+      )
+      if (one!.appended === 1) late.set(n, (late.get(n) ?? new Set()).add(at))
+      else if (!taken && at > time - lateWindowMs) throw new Error(`late sample refused: ${JSON.stringify(one)}`)
+    }
+    if (step % 4 === 0) await world.run(storage.maintain())
+    await world.clock.advance(stepMs - (world.clock.nowMs() - time))
+    if (step % 240 === 239) {
+      const hour = (step + 1) / 240
+      // retention counts from the end of the newest block, which may be one of late samples in the window of now
+      const newest = Math.ceil(time / options.chunkRangeMs) * options.chunkRangeMs
+      const since = Math.max(startMs - hourMs, newest - retentionMs)
+      const oldest = await check(world, storage, { late, sinceMs: since, endMs: time, matcher: hour % 8 === 0 ? '.+' : `.*${hour % 10}` })
+      // a block goes when all of it is too old
+      if (hour > 22) expect(oldest).toBeGreaterThan(time - retentionMs - 8 * hourMs)
+      const status = (await world.run(storage.lanes.askAll<LaneStatus>('status', null)))![0]!
+      const files = world.files()
+      const diskBytes = files.reduce((sum, path) => sum + disk.stat(path).sizeBytes, 0)
+      const { headBytes, chunkBytes } = status
+      sizes.push({ headBytes, chunkBytes, logBytes: storage.log.size().bytes, files: files.length, diskBytes })
+    }
+    if (step === 3000) {
+      // a restart in the middle of a day
+      await world.run(storage.close())
+      world.crash()
+      storage = (await world.open())!
+      handles = open()
+    }
+  }
+  expect(world.errors).toEqual([])
+  // from hour 8 on nothing grows but what the retention lets grow
+  const worst = (of: (size: (typeof sizes)[number]) => number, from: number, to: number): number =>
+    Math.max(...sizes.slice(from, to).map(of))
+  for (const of of [
+    (s: (typeof sizes)[number]) => s.headBytes,
+    (s: (typeof sizes)[number]) => s.chunkBytes,
+    (s: (typeof sizes)[number]) => s.logBytes,
+  ])
+    expect(worst(of, 16, 24)).toBeLessThan(worst(of, 6, 14) * 1.25 + 300_000)
+  expect(worst((s) => s.diskBytes, 20, 24)).toBeLessThan(worst((s) => s.diskBytes, 14, 20) * 1.3)
+  expect(worst((s) => s.files, 20, 24)).toBeLessThan(250)
+  if (process.env['SHOW'] === '1') console.table(sizes)
+  await world.run(storage.close())
+})
