@@ -3,6 +3,7 @@ import { silentLogger, type Logger } from '../../src/base/logger.ts'
 import { startLane } from '../../actors/storage-shard/lane.ts'
 import type { BlockOptions, LaneSetup } from '../../actors/storage-shard/lane-protocol.ts'
 import { openStorage, type Storage } from '../../src/cli/serve/storage.ts'
+import type { Compute } from '../../src/ports/compute.ts'
 import { simulatedClock, type SimulatedClock } from '../../src/ports/simulated/clock.ts'
 import { simulatedCompute } from '../../src/ports/simulated/compute.ts'
 import type { SimulatedDisk } from '../../src/ports/simulated/disk.ts'
@@ -17,6 +18,8 @@ export type WorldOptions = Readonly<{
   blocks: BlockOptions
   outOfOrderTimeWindowMs: number
   sliceMs: number
+  /** Default: one that lives as long as the storage. */
+  compute?: Compute
 }>
 
 export const smallWorld: WorldOptions = {
@@ -100,7 +103,7 @@ export class StorageWorld {
         {
           disk,
           clock,
-          compute: simulatedCompute(options.lanes),
+          compute: options.compute ?? simulatedCompute(options.lanes),
           logger,
           laneProgram: (port, setup) => startLane(port, setup as LaneSetup, { disk, clock }),
         },

@@ -1,0 +1,141 @@
+// What the storage of a machine does over time: workers that die, blocks that come and go, retention, late samples.
+import { expect, it } from 'vitest'
+import { seededRng } from '../../src/base/rng.ts'
+import type { MetricFamily } from '../../src/base/metrics.ts'
+import type { Storage } from '../../src/cli/serve/storage.ts'
+import { storageMetrics } from '../../src/cli/serve/storage-metrics.ts'
+import { simulatedCompute } from '../../src/ports/simulated/compute.ts'
+import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
+import { openSeries, readAll, StorageModel } from '../support/storage-model.ts'
+import { smallWorld, StorageWorld, type WorldOptions } from '../support/storage-world.ts'
+
+const baseMs = 1_699_999_920_000
+const names = ['a', 'bb', 'ccc', 'dddd']
+
+type Setting = { world: StorageWorld; storage: Storage; model: StorageModel; handles: Map<string, number> }
+async function begin(options: Partial<WorldOptions> = {}): Promise<Setting> {
+  const world = new StorageWorld(simulatedDisk(seededRng(3)), baseMs, { ...smallWorld, ...options })
+  const storage = (await world.open())!
+  return { world, storage, model: new StorageModel(), handles: openSeries(storage, names) }
+}
+async function append({ world, storage, model, handles }: Setting, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
+    await world.clock.advance(30_000)
+  }
+}
+type Meta = Readonly<{ ulid: string; minTime: number; maxTime: number; compaction: Readonly<Record<string, unknown>> }>
+async function blocks({ world, storage }: Setting): Promise<Meta[]> {
+  return (await world.run(storage.lanes.askAll<Meta[]>('blocks', null)))!.flat()
+}
+async function metric({ world, storage }: Setting, name: string): Promise<number> {
+  const family = (await world.run(storageMetrics(storage)))!.find((one: MetricFamily) => one.name === name)
+  if (family === undefined) throw new Error(`no metric ${name}`)
+  return family.samples.reduce((sum, { value }) => sum + value, 0)
+}
+
+it('a worker that dies is started again and has everything', async () => {
+  const compute = simulatedCompute(2)
+  const setting = await begin({ lanes: 2, compute })
+  const { world, storage, model } = setting
+  await append(setting, 25)
+  for (let id = 1; id <= 4; id++) {
+    compute.kill(id, 'out of memory')
+    await world.clock.advance(40_000)
+    await append(setting, 10)
+    expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  }
+  expect(world.errors.filter((line) => line.includes('ended and is started again'))).toHaveLength(4)
+  await world.run(storage.close())
+})
+
+it('compacts blocks, vertically where late samples overlap', async () => {
+  const setting = await begin({ outOfOrderTimeWindowMs: 900_000 })
+  const { world, storage, model, handles } = setting
+  for (let n = 0; n < 12; n++) {
+    await append(setting, 8)
+    const now = Math.floor(world.clock.nowMs() / 1000) * 1000
+    for (let k = 2; k <= 41; k++) await model.appendLate(world, storage, ['a', handles.get('a')!], now - k * 20_000 - 500 - n)
+    await world.run(storage.maintain())
+  }
+  expect(model.late).toBeGreaterThan(300)
+  await world.clock.advance(10_000)
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  expect(await metric(setting, 'prometheus_tsdb_vertical_compactions_total')).toBeGreaterThan(1)
+  expect(await metric(setting, 'prometheus_tsdb_head_out_of_order_samples_appended_total')).toBe(model.late)
+  expect((await blocks(setting)).some(({ maxTime, minTime }) => maxTime - minTime === 720_000)).toBe(true)
+  // what is too far behind is refused by name
+  const handle = handles.get('bb')!
+  const old = {
+    length: 1,
+    handles: Uint32Array.of(handle),
+    values: Float64Array.of(1),
+    times: null,
+    timeMs: world.clock.nowMs() - 2_000_000,
+  }
+  expect(await world.run(storage.appender.append(old))).toMatchObject({ appended: 0, tooOld: 1, firstError: 'too old sample' })
+  expect(await metric(setting, 'prometheus_tsdb_too_old_samples_total')).toBe(1)
+  // the window can be changed while it runs
+  await world.run(storage.configure({ ...storage.settings, outOfOrderTimeWindowMs: 0 }))
+  const late = { ...old, timeMs: world.clock.nowMs() - 45_000 }
+  expect(await world.run(storage.appender.append(late))).toMatchObject({ appended: 0, outOfOrder: 1 })
+  await world.run(storage.close())
+})
+
+it('clean tombstones writes blocks anew without what was deleted', async () => {
+  const setting = await begin()
+  const { world, storage, model } = setting
+  await append(setting, 60)
+  await model.delete(world, storage, 'bb', baseMs, baseMs + 700_000)
+  expect(
+    await world.run(
+      storage.lanes.askAll<number>('deleteInBlocks', { matchers: [{ name: 'none', kind: '=', value: 'x' }], startMs: 0, endMs: 1e15 }),
+    ),
+  ).toEqual([0])
+  await world.run(storage.lanes.askAll('cleanTombstones', null))
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  for (const path of world.files().filter((one) => one.endsWith('/tombstones'))) expect(world.disk.stat(path).sizeBytes, path).toBe(9)
+  expect(await metric(setting, 'prometheus_tsdb_tombstone_cleanup_seconds')).toBeGreaterThan(0)
+  await world.run(storage.close())
+})
+
+it('keeps blocks by time, by size and by percentage of the disk', async () => {
+  const setting = await begin()
+  const { world, storage } = setting
+  await append(setting, 120)
+  await world.run(storage.maintain())
+  await world.clock.advance(5_000)
+  const all = await blocks(setting)
+  const newest = Math.max(...all.map(({ maxTime }) => maxTime))
+  await world.run(storage.configure({ ...storage.settings, blocks: { ...storage.settings.blocks, retentionMs: 1_500_000 } }))
+  await world.run(storage.maintain())
+  const kept = await blocks(setting)
+  expect(kept.length).toBeLessThan(all.length)
+  expect(kept.map(({ ulid }) => ulid)).toEqual(all.filter(({ maxTime }) => newest - maxTime < 1_500_000).map(({ ulid }) => ulid))
+  expect(await metric(setting, 'prometheus_tsdb_time_retentions_total')).toBe(all.length - kept.length)
+  // a percentage wins over a size; of 2^40 bytes this one leaves no room
+  const { blocks: before } = storage.settings
+  await world.run(storage.configure({ ...storage.settings, blocks: { ...before, retentionBytes: 2 ** 40, retentionPercentage: 1e-8 } }))
+  await world.run(storage.maintain())
+  expect(await blocks(setting)).toEqual([])
+  expect(await metric(setting, 'prometheus_tsdb_size_retentions_total')).toBe(kept.length)
+  await world.run(storage.close())
+})
+
+it('notices blocks that others put into the directory or take away', async () => {
+  const setting = await begin()
+  const { world, storage, model } = setting
+  await append(setting, 30)
+  await world.clock.advance(5_000)
+  const [first] = await blocks(setting)
+  const path = `/data/${first!.ulid}`
+  world.disk.rename(path, '/data/elsewhere')
+  await world.run(storage.maintain())
+  expect((await blocks(setting)).map(({ ulid }) => ulid)).not.toContain(first!.ulid)
+  expect(model.differences((await world.run(readAll(storage)))!).length).toBeGreaterThan(0)
+  world.disk.rename('/data/elsewhere', path)
+  await world.run(storage.maintain())
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  expect(world.errors).toEqual([])
+  await world.run(storage.close())
+})
