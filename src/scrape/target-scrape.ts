@@ -303,19 +303,23 @@ export class TargetScrape {
       for (const cache of this.#retiring) cache.release()
       this.#retiring = []
     }
-    let result: AppendResult | null = null
-    try {
-      for (const each of await Promise.all(appends)) result = each ?? result
-    } catch (thrown) {
-      logger.error({ target: this.#target.url, err: messageOf(thrown) }, 'Scrape commit failed')
-    }
-    this.#count(result, counts)
+    // not waited for: a storage that is busy with a query must not cost the next scrape. The appender bounds what may be under way.
+    const { duplicates, outOfBounds } = counts
+    Promise.all(appends).then(
+      (results) => this.#count(results.findLast((result) => result !== null) ?? null, { duplicates, outOfBounds }),
+      (thrown: unknown) => {
+        this.#count(null, { duplicates, outOfBounds })
+        logger.error({ target: this.#target.url, err: messageOf(thrown) }, 'Scrape commit failed')
+      },
+    )
+    // a storage that answers at once has been heard when the scrape is over
+    await Promise.resolve()
     const durationMs = clock.monotonicMs() - startMs
     if (this.#job.options.extraScrapeMetrics) metrics.scrapeDuration.observe(durationMs / 1000)
     return { ok: error === '', durationMs, error }
   }
 
-  #count(result: AppendResult | null, counts: ScrapeCounts): void {
+  #count(result: AppendResult | null, counts: Pick<ScrapeCounts, 'duplicates' | 'outOfBounds'>): void {
     const { metrics } = this.#supplies
     const { logger } = this.#job
     const target = this.#target.url
