@@ -1,12 +1,13 @@
 // The targets of one job: who is scraped, who was dropped, who is leaving. The data plane of the scrape-pool machine.
-import { createActor, fromPromise, type ActorRefFrom } from 'xstate'
+import { createActor, fromCallback, fromPromise, type ActorRefFrom, type AnyEventObject } from 'xstate'
 import { messageOf } from '../../src/base/errors.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
 import { labelOfInterval, TargetScrape, type JobSupplies, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
 import { populateGroup, slotOffset, type Target, type TargetsOfGroup } from '../../src/scrape/target.ts'
 import { xstateClock } from '../runtime/clock.ts'
-import { target as targetMachine } from '../target/machine.ts'
+import { ScrapeCycle, type Slots } from '../target/cycle.ts'
+import { target as targetMachine, type CycleOrder } from '../target/machine.ts'
 
 type Member = {
   readonly scrape: TargetScrape
@@ -144,7 +145,9 @@ export class ScrapePool {
       this.#leaving.delete(target.key)
       this.#active.set(target.key, leaving)
       leaving.present = true
+      const { intervalMs } = leaving.scrape.target
       leaving.scrape.reconfigure(this.#job, target)
+      if (intervalMs !== target.intervalMs) leaving.actor.send({ type: 'slots', slots: this.#slots(target) })
       leaving.actor.send({ type: 'return' })
       return
     }
@@ -158,7 +161,7 @@ export class ScrapePool {
     if (before.intervalMs !== target.intervalMs) member.actor.send({ type: 'slots', slots: this.#slots(target) })
   }
 
-  #slots(target: Target): { intervalMs: number; offsetMs: number } {
+  #slots(target: Target): Slots {
     return { intervalMs: target.intervalMs, offsetMs: slotOffset(target, this.#seed) }
   }
 
@@ -168,7 +171,22 @@ export class ScrapePool {
     const ended = new AbortController()
     const machine = targetMachine.provide({
       actors: {
-        scrape: fromPromise(({ input }: { input: { slotMs: number } }) => scrape.scrape(input.slotMs, ended.signal)),
+        cycle: fromCallback<AnyEventObject, Slots>(({ input, receive, sendBack }) => {
+          const cycle = new ScrapeCycle(
+            input,
+            clock,
+            (slotMs) => scrape.scrape(slotMs, ended.signal),
+            () => sendBack({ type: 'rested', slotMs: cycle.slotMs, scrapes: cycle.scrapes }),
+            (thrown) => this.#job.logger.error({ target: scrape.target.url, err: messageOf(thrown) }, 'Scrape failed'),
+          )
+          receive((event) => {
+            const order = event as CycleOrder
+            if (order.type === 'leave') cycle.leave()
+            else if (order.type === 'return') cycle.stay()
+            else if (order.type === 'slots') cycle.changeSlots(order.slots)
+          })
+          return () => cycle.stop()
+        }),
         end: fromPromise(({ input }: { input: { timeMs: number } }) => scrape.end(input.timeMs)),
       },
     })

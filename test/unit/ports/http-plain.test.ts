@@ -286,7 +286,8 @@ describe('connections', () => {
 
 describe('random answers in random pieces', () => {
   const pick = <T>(rng: Rng, all: readonly T[]): T => all[Math.floor(rng.next() * all.length)]!
-  const word = (rng: Rng): string => Array.from({ length: 1 + Math.floor(rng.next() * 12) }, () => pick(rng, 'abcXYZ-09'.split(''))).join('')
+  const word = (rng: Rng): string =>
+    Array.from({ length: 1 + Math.floor(rng.next() * 12) }, () => pick(rng, 'abcXYZ-09'.split(''))).join('')
 
   /** A well-formed answer as bytes, ended by the end of the connection or not. */
   function answer(rng: Rng): { bytes: Buffer; ends: boolean } {
