@@ -50,7 +50,9 @@ export class BlockCut {
       const { deletions } = shard
       if (!present(ulid)) {
         const target = { directory, ulid, start, end, hints: [] }
-        const whole = yield* this.#write(shard, target, members(shard), (series) => this.#inOrder(shard, series, start, end))
+        const mine = members(shard)
+        yield
+        const whole = yield* this.#write(shard, target, mine, (series) => this.#inOrder(shard, series, start, end))
         if (!whole) continue
         written(ulid)
       }
