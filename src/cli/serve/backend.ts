@@ -20,6 +20,7 @@ import { buildInfo } from './build-info.ts'
 import type { Loaded } from './configuration.ts'
 import { featureList } from './feature-list.ts'
 import { queryLanguage } from './language.ts'
+import { consoles, userAssets } from './pages.ts'
 import { adminBackend, selectExemplars, seriesBackend, tsdbStatus } from './series-backend.ts'
 import type { Settings } from './settings.ts'
 import type { Storage } from './storage.ts'
@@ -82,9 +83,17 @@ export function apiBackend(parts: BackendParts): ApiBackend {
     },
     appender: parts.appender,
     otlp: null,
-    consoles: null,
+    consoles: consoles({
+      templates: settings.flags['web.console.templates'],
+      libraries: settings.flags['web.console.libraries'],
+      externalUrl: settings.externalUrl,
+      externalLabels: () => parts.loaded().config.global.externalLabels,
+      query: (expr, timeMs, signal) => parts.queries().ruleQuery(expr, timeMs, signal),
+      nowMs: () => parts.clock.nowMs(),
+      monotonicMs: () => parts.clock.monotonicMs(),
+    }),
     ui: null,
-    userAssets: null,
+    userAssets: userAssets(settings.flags['web.user-assets']),
     profiles: null,
   }
 }

@@ -28,7 +28,7 @@ const retentionTimeDefaultMs = 15 * 86_400_000
 export const actedOnFlags: ReadonlySet<ServeFlagName> = new Set<ServeFlagName>([
   'config.file', 'config.auto-reload', 'config.auto-reload-interval', 'web.listen-address', 'web.config.file', 'web.read-timeout',
   'web.max-connections', 'web.max-notifications-subscribers', 'web.external-url', 'web.route-prefix', 'web.enable-lifecycle',
-  'web.enable-admin-api', 'web.enable-remote-write-receiver', 'web.remote-write-receiver.accepted-protobuf-messages', 'web.page-title',
+  'web.enable-admin-api', 'web.user-assets', 'web.console.templates', 'web.console.libraries', 'web.enable-remote-write-receiver', 'web.remote-write-receiver.accepted-protobuf-messages', 'web.page-title',
   'web.cors.origin', 'storage.tsdb.path', 'storage.tsdb.min-block-duration', 'storage.tsdb.max-block-duration',
   'storage.tsdb.wal-segment-size', 'storage.tsdb.retention.time', 'storage.tsdb.retention.size', 'storage.tsdb.no-lockfile',
   'storage.tsdb.samples-per-chunk', 'storage.tsdb.block-reload-interval', 'storage.shards', 'storage.workers',
