@@ -55,7 +55,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
     logger.info({ version: buildInfo.version, node: process.version, config: settings.configFile }, 'Starting Promhive')
     server = new Server(settings, logger, { compute, lanes }, () => ended.resolve())
   } catch (thrown) {
-    logger.error({}, messageOf(thrown))
+    for (const line of messageOf(thrown).split('\n')) logger.error({}, line)
     return 2
   }
   const end = (signal: string): void => {
