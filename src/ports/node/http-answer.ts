@@ -19,9 +19,9 @@ const chunkWasteBytesMax = 16 << 10
 const state = { status: 0, headers: 1, body: 2, untilEnd: 3, chunkSize: 4, chunkData: 5, chunkEnd: 6, trailers: 7, done: 8 } as const
 
 const LF = 10
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// oxlint-disable-next-line no-control-regex
-const forbidden = /[\0-\x08\x0a-\x1f\x7f]/
+/** Name, colon, value: no control characters but the tab. */
+const header = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([\t\x20-\x7e\x80-\xff]*)$/
+const notAscii = /[\x80-\xff]/
 
 export class AnswerReader {
   status = 0
@@ -108,8 +108,9 @@ export class AnswerReader {
   }
 
   #line(bytes: Buffer, at: number, end: number): number {
-    let lf = at
-    while (lf < end && bytes[lf] !== LF) lf++
+    // What lies behind `end` is left over from other reads: a line feed found there is none.
+    const found = bytes.indexOf(LF, at)
+    const lf = found < 0 || found > end ? end : found
     const length = this.#carryLength + lf - at
     const inHead = this.#state <= state.headers
     if (inHead) {
@@ -187,13 +188,12 @@ export class AnswerReader {
       this.headers[this.#lastHeader] += ` ${value(line)}`
       return
     }
-    const colon = line.indexOf(':')
-    const name = line.slice(0, Math.max(colon, 0))
-    if (!token.test(name) || forbidden.test(line)) throw malformedHeader(line)
+    const match = header.exec(line)
+    if (match === null) throw malformedHeader(line)
     if (++this.#headerCount > headersMax) throw new Error('net/http: server response headers exceeded the limit')
-    const key = name.toLowerCase()
+    const key = match[1]!.toLowerCase()
     const before = this.headers[key]
-    const text = value(line.slice(colon + 1))
+    const text = value(match[2]!)
     this.headers[key] = before === undefined ? text : `${before}, ${text}`
     this.#lastHeader = key
   }
@@ -269,16 +269,11 @@ function startsLikeHttp(bytes: Buffer, length: number): boolean {
 
 /** Without blanks around it; UTF-8 where it isn't ASCII. */
 function value(text: string): string {
-  let from = 0
-  let to = text.length
-  while (from < to && isBlank(text.charCodeAt(from))) from++
-  while (to > from && isBlank(text.charCodeAt(to - 1))) to--
-  const trimmed = text.slice(from, to)
-  return /[\x80-\xff]/.test(trimmed) ? Buffer.from(trimmed, 'latin1').toString('utf8') : trimmed
-}
-
-function isBlank(code: number): boolean {
-  return code === 32 || code === 9
+  if (notAscii.test(text))
+    return Buffer.from(text, 'latin1')
+      .toString('utf8')
+      .replace(/^[ \t]+|[ \t]+$/g, '')
+  return text.trim()
 }
 
 /** The same number several times is one number. */
