@@ -7,7 +7,7 @@ import type { MetricFamily, MetricKind } from '../../base/metrics.ts'
 export type BuildNames = Readonly<{ version: string; revision: string; branch: string }>
 
 export function processMetrics(startTimeMs: number, build: BuildNames): () => MetricFamily[] {
-  const delay = monitorEventLoopDelay({ resolution: 20 })
+  const delay = monitorEventLoopDelay({ resolution: 250 })
   delay.enable()
   return () => {
     const usage = process.cpuUsage()
