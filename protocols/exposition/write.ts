@@ -1,7 +1,7 @@
-// Expositions written: our own /metrics in the text format and in OpenMetrics, and federation's answers.
+// Expositions written: our own /metrics in the text format and in OpenMetrics. Federation's answers are written by src/api/federate.ts.
 import { ByteWriter, utf8Bytes } from '../../src/base/bytes.ts'
 import type { MetricFamily, MetricSample } from '../../src/base/metrics.ts'
-import { isLegacyLabelName, isLegacyMetricName, metricName, type Labels } from '../../src/model/labels.ts'
+import { isLegacyLabelName } from '../../src/model/labels.ts'
 import { formatFloatG } from '../../src/model/number-text.ts'
 import { printBoundLabel } from './numbers.ts'
 
@@ -57,42 +57,6 @@ export function writeFamilies(families: readonly MetricFamily[], format: Written
     }
   }
   if (openMetrics) put(out, '# EOF\n')
-  return out.written()
-}
-
-export type FederatedSample = Readonly<{ labels: Labels; value: number; timeMs: number }>
-
-/**
- * The latest samples of series as `/federate` gives them: text, untyped, with times. Names outside the legacy alphabet are written quoted.
- * @param samples sorted by metric name.  external: labels added where a series has no label of that name.
- */
-export function writeFederation(samples: Iterable<FederatedSample>, external: Labels): Uint8Array {
-  const out = new ByteWriter(64 << 10)
-  let family = ''
-  for (const { labels, value, timeMs } of samples) {
-    const name = metricName(labels)
-    if (name === '') continue // cannot be written
-    if (name !== family) {
-      put(out, `# TYPE ${isLegacyMetricName(name) ? name : quoted(name)} untyped\n`)
-      family = name
-    }
-    const legacy = isLegacyMetricName(name)
-    if (legacy) put(out, name)
-    const parts: string[] = legacy ? [] : [quoted(name)]
-    let hasInstance = false
-    for (let i = 0; i < labels.length; i += 2) {
-      if (labels[i] === '__name__') continue
-      if (labels[i] === 'instance') hasInstance = true
-      parts.push(pair(labels[i]!, labels[i + 1]!))
-    }
-    for (let i = 0; i < external.length; i += 2) {
-      if (!labels.some((text, at) => at % 2 === 0 && text === external[i])) parts.push(pair(external[i]!, external[i + 1]!))
-      if (external[i] === 'instance') hasInstance = true
-    }
-    // a scrape of this answer would put its own instance where there is none
-    if (!hasInstance) parts.push(pair('instance', ''))
-    put(out, `{${parts.join(',')}} ${formatFloatG(value)} ${timeMs}\n`)
-  }
   return out.written()
 }
 

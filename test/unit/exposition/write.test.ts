@@ -2,9 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { MetricsRegistry } from '../../../src/base/metrics.ts'
 import { acceptHeader, formatOf } from '../../../protocols/exposition/formats.ts'
 import { checkOpenMetrics } from '../../../protocols/exposition/openmetrics-strict.ts'
-import { plainReading } from '../../../protocols/exposition/entries.ts'
-import { readEntries } from '../../../protocols/exposition/read.ts'
-import { writeFamilies, writeFederation, writtenFormat } from '../../../protocols/exposition/write.ts'
+import { writeFamilies, writtenFormat } from '../../../protocols/exposition/write.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -62,25 +60,6 @@ s_count 1
   ])('%j asks for %s', (accept, format) => {
     expect(writtenFormat(accept)).toBe(format)
   })
-})
-
-it('federation', () => {
-  const body = writeFederation(
-    [
-      { labels: ['__name__', 'a', 'instance', 'h:1', 'x', '"'], value: 1, timeMs: 1000 },
-      { labels: ['__name__', 'a', 'region', 'own'], value: NaN, timeMs: -5 },
-      { labels: ['__name__', 'b.c', 'l y', 'z'], value: -Infinity, timeMs: 7 },
-    ],
-    ['region', 'eu'],
-  )
-  expect(text(body)).toBe(`# TYPE a untyped
-a{instance="h:1",x="\\"",region="eu"} 1 1000
-a{region="own",instance=""} NaN -5
-# TYPE "b.c" untyped
-{"b.c","l y"="z",region="eu",instance=""} -Inf 7
-`)
-  const positive = text(body).replace(' -5', ' 5')
-  expect([...readEntries(new TextEncoder().encode(positive), 'text', plainReading)]).toHaveLength(5)
 })
 
 describe('negotiation', () => {
