@@ -4,6 +4,7 @@
 //
 // One record is under way per shard at a time, so order holds and load makes records larger instead of latency longer. What was refused is
 // told back by index, so that each caller learns of its own samples even where one record carries several callers'.
+import { appendAll } from '../../src/base/append-all.ts'
 import { assert } from '../../src/base/assert.ts'
 import { ByteWriter } from '../../src/base/bytes.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
@@ -295,7 +296,7 @@ export class LogAppender implements Appender {
       if (result.kind === 'ok') {
         this.recordsAppended++
         this.bytesAppended += size
-        lane.freeRefs.push(...record.released)
+        appendAll(lane.freeRefs, record.released)
         this.#durable(lane, result.offset, record, size)
       } else {
         this.#outstandingBytes -= size
@@ -361,7 +362,7 @@ export class LogAppender implements Appender {
     for (const later of failing.slice(1)) this.#outstandingBytes -= later.bytes.length
     for (const one of failing.reverse()) {
       lane.builder.carryOver(decodeWriteBatch(one.bytes))
-      lane.released.unshift(...one.released)
+      lane.released = one.released.concat(lane.released)
       for (const { owner } of one.parts) {
         owner.failure = failure
         owner.parts--

@@ -108,7 +108,7 @@ export class WriteBatchBuilder {
     this.#announcements = new ByteWriter(failed.announcements.length + later.length + 256)
     this.#announcements.raw(failed.announcements)
     this.#announcements.raw(later.written())
-    this.#released.unshift(...failed.released)
+    this.#released = Array.from(failed.released).concat(this.#released)
   }
   #grow(): void {
     const size = this.#refs.length * 2

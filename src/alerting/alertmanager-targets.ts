@@ -1,3 +1,4 @@
+import { appendAll } from '../base/append-all.ts'
 import type { Labels } from '../model/labels.ts'
 import { labelPairs, labelValue, labelsFrom } from '../model/labels.ts'
 import type { TargetGroup } from '../model/target-group.ts'
@@ -50,7 +51,7 @@ export function alertmanagerTargets(groups: readonly TargetGroup[], options: Ale
       continue
     }
     for (const url of found) active.add(url)
-    dropped.push(...lost)
+    appendAll(dropped, lost)
   }
   return { active: [...active], dropped, problems }
 }

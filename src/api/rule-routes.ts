@@ -1,4 +1,5 @@
 // /api/v1/rules and /api/v1/alerts (FEATURES 6.22–6.24).
+import { appendAll } from '../base/append-all.ts'
 import { createHash } from 'node:crypto'
 import type { AlertData, AlertingRuleData, RecordingRuleData, RulesData } from '../../protocols/http/prometheus-answers.ts'
 import { quote, labelsToObject, labelValue, type Labels } from '../model/labels.ts'
@@ -22,7 +23,7 @@ export function ruleRoutes(edge: Edge): Route[] {
       handler: async () => {
         const alerts: AlertData[] = []
         for (const group of await rules.groups()) {
-          for (const rule of group.rules) if (rule.kind === 'alerting') alerts.push(...rule.alerts.map(alertData))
+          for (const rule of group.rules) if (rule.kind === 'alerting') appendAll(alerts, rule.alerts.map(alertData))
         }
         return success({ alerts })
       },

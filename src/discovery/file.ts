@@ -1,5 +1,6 @@
 // Target groups in files (FEATURES 2.05): read at start, when a directory changes, and every refresh_interval. A file that does not parse keeps what it
 // last said; one that is gone takes its targets with it. Source: prometheus discovery/file.
+import { appendAll } from '../base/append-all.ts'
 import { utf8Text } from '../base/bytes.ts'
 import { messageOf, PromhiveError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
@@ -49,7 +50,8 @@ export function fileDiscovery(options: FileDiscovery, ports: DiscoveryPorts): Me
       const before = known.get(path) ?? 0
       try {
         const groups = read(path)
-        out.push(...groups, ...removed(path, groups.length, before))
+        appendAll(out, groups)
+        appendAll(out, removed(path, groups.length, before))
         known.set(path, groups.length)
       } catch (thrown) {
         if (!disk.exists(path)) {
@@ -63,7 +65,7 @@ export function fileDiscovery(options: FileDiscovery, ports: DiscoveryPorts): Me
     }
     for (const [path, count] of known) {
       if (present.has(path)) continue
-      out.push(...removed(path, 0, count))
+      appendAll(out, removed(path, 0, count))
       known.delete(path)
       metrics.fileTimes.remove(owner, path)
     }

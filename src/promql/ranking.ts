@@ -1,5 +1,6 @@
 // topk, bottomk, limitk, limit_ratio, quantile and count_values: aggregations that look at single values or series of a group.
 // Source: prometheus promql/engine.go; ties are broken as its heap does, so the same series stay.
+import { appendAll } from '../base/append-all.ts'
 import { quantileOf, sortRange } from '../kernels/over-time.ts'
 import { labelsKey, onlyLabels, withLabel, withoutLabels, type Labels } from '../model/labels.ts'
 import { printHistogram } from '../model/histogram-text.ts'
@@ -149,7 +150,7 @@ export function keepExtremes(
         if ((op === 'topk' ? worst < value : worst > value) || (worst !== worst && value === value)) heap.replaceFirst(row)
       }
       for (const row of heap.rows) kept[row * steps + step] = 1
-      if (steps === 1) order.push(...heap.ranked())
+      if (steps === 1) appendAll(order, heap.ranked())
     }
   }
   return masked(input, kept, steps === 1 ? order : null, budget)

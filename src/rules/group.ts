@@ -1,3 +1,4 @@
+import { appendAll } from '../base/append-all.ts'
 import { PromhiveError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Appender } from '../model/appender.ts'
@@ -309,7 +310,7 @@ export class GroupState {
 
   /** Ends all series of a group that is configured no more, as of the time it stopped. Never rejects. */
   async writeStaleForAll(stoppedMs: number): Promise<void> {
-    for (const rule of this.#rules) this.#stale.push(...rule.written.takeAll())
+    for (const rule of this.#rules) appendAll(this.#stale, rule.written.takeAll())
     await this.#writeStale(stoppedMs)
   }
 
