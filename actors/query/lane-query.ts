@@ -24,7 +24,7 @@ import { parseExpr, printProblem } from '../../src/promql/parse.ts'
 import { JsonBytes, writeQueryValue } from '../../src/promql/result-json.ts'
 import type { LaneState } from '../storage-shard/lane.ts'
 import type { Answer, RequestContext, RequestHandler } from '../storage-shard/lane-requests.ts'
-import type { LeavesRequest, QueryRequest, QueryResponse, StageResponse, VectorResponse } from './query-protocol.ts'
+import type { LeavesRequest, QueryRequest, QueryResponse, SampleCounts, StageResponse, VectorResponse } from './query-protocol.ts'
 import { writeStats } from './stats-json.ts'
 
 /** Annotations of one level an answer shows. */
@@ -151,6 +151,7 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
       prepareMs,
       evalMs,
       sortMs: 0,
+      samples: sampleCounts(request, result),
     }
     return { body }
   }
@@ -158,6 +159,7 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
   const out = new JsonBytes(4096)
   writeQueryValue(value, out)
   const sortMs = context.monotonicMs() - timing.evaluatedMs
+  const samples = sampleCounts(request, result)
   if (request.stats !== 'none') {
     // the object is opened again behind its last member
     const bytes = out.written()
@@ -165,9 +167,19 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
     open.raw(bytes.subarray(0, bytes.length - 1))
     writeStats(open, result.stats, { queuedMs: request.queuedMs, prepareMs, evalMs, sortMs }, request)
     open.byte(125)
-    return jsonAnswer(open, truncated, warnings, infos, { prepareMs, evalMs, sortMs })
+    return jsonAnswer(open, truncated, warnings, infos, { prepareMs, evalMs, sortMs, samples })
   }
-  return jsonAnswer(out, truncated, warnings, infos, { prepareMs, evalMs, sortMs })
+  return jsonAnswer(out, truncated, warnings, infos, { prepareMs, evalMs, sortMs, samples })
+}
+
+function sampleCounts({ stats: asked, perStepStats }: QueryRequest, { stats }: QueryResult): SampleCounts {
+  const perStep = asked === 'all' && perStepStats
+  return {
+    total: stats.totalQueryableSamples,
+    read: stats.samplesRead,
+    peak: stats.peakSamples,
+    perStep: perStep ? { total: stats.totalQueryableSamplesPerStep, read: stats.samplesReadPerStep } : null,
+  }
 }
 
 function jsonAnswer(
@@ -175,7 +187,7 @@ function jsonAnswer(
   truncated: boolean,
   warnings: readonly string[],
   infos: readonly string[],
-  timings: Readonly<{ prepareMs: number; evalMs: number; sortMs: number }>,
+  timings: Pick<QueryResponse, 'prepareMs' | 'evalMs' | 'sortMs' | 'samples'>,
 ): Answer {
   const written = out.written()
   // a buffer with much room to spare is cut before it travels

@@ -28,7 +28,15 @@ export type QueryRequest = Readonly<{
   queuedMs: number
 }>
 
-type Timings = Readonly<{ prepareMs: number; evalMs: number; sortMs: number }>
+/** What a query touched (FEATURES 4.38). `perStep`: where it was asked for and promql-per-step-stats is on. */
+export type SampleCounts = Readonly<{
+  total: number
+  read: number
+  peak: number
+  perStep: Readonly<{ total: Float64Array; read: Float64Array }> | null
+}>
+
+type Timings = Readonly<{ prepareMs: number; evalMs: number; sortMs: number; samples: SampleCounts }>
 export type QueryResponse = Timings &
   Readonly<{ data: readonly Uint8Array[]; truncated: boolean; warnings: readonly string[]; infos: readonly string[] }>
 export type VectorResponse = Timings &

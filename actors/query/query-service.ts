@@ -1,22 +1,27 @@
 // Queries of this node: a bounded number at a time, each with a deadline, run by the storage workers next to the data.
 //
 //   query ─▶ gate (--query.max-concurrency) ─▶ storage worker: parse, plan, leaves, evaluate, write JSON ─▶ bytes
-import { PromhiveError } from '../../src/base/errors.ts'
+import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { HistogramMetric, MetricsRegistry, Numbers, SummaryMetric } from '../../src/base/metrics.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { PromqlFeatures } from '../../src/promql/ast.ts'
-import type { LastSamples, QueryVector } from '../../src/rules/querying.ts'
+import type { LastSamples, QueryOrigin, QueryVector } from '../../src/rules/querying.ts'
 import type { Lanes } from '../storage-shard/lanes.ts'
 import type { PackedLeafResult } from '../../src/promql/engine.ts'
-import type { LeavesRequest, QueryRequest, QueryResponse, StageResponse, VectorResponse } from './query-protocol.ts'
+import type { ActiveQueries } from './active-queries.ts'
+import type { LoggedQuery, QueryLog } from './query-log.ts'
+import type { LeavesRequest, QueryRequest, QueryResponse, SampleCounts, StageResponse, VectorResponse } from './query-protocol.ts'
 
 export type QueryServiceOptions = Readonly<{
   lanes: Lanes
   clock: Clock
   logger: Logger
   metrics: MetricsRegistry
+  log: QueryLog
+  /** Its slots are the gate. */
+  active: ActiveQueries
   promql: PromqlFeatures
   useStartTimestamps: boolean
   typeAndUnitLabels: boolean
@@ -41,16 +46,18 @@ export type QueryInput = Readonly<{
   limit: number
   lookbackMs: number | null
   stats: 'none' | 'basic' | 'all'
+  origin: Readonly<{ clientIp: string; method: string; path: string }>
 }>
 
 export class QueryService {
   readonly #options: QueryServiceOptions
   readonly #waiting: (() => void)[] = []
-  #running = 0
   #turn = 0
   readonly #active: Numbers
   readonly #durations: SummaryMetric
   readonly #histograms: HistogramMetric
+  readonly #samplesTotal: Numbers
+  readonly #samplesRead: Numbers
 
   constructor(options: QueryServiceOptions) {
     this.#options = options
@@ -64,22 +71,30 @@ export class QueryService {
       [0.01, 0.1, 1, 10],
       ['slice'],
     )
+    this.#samplesTotal = metrics.counter(
+      'prometheus_engine_query_samples_total',
+      'The total number of samples loaded by all queries (full window per step for range-vector).',
+    )
+    this.#samplesRead = metrics.counter(
+      'prometheus_engine_query_samples_read_total',
+      'The total number of samples read by all queries (only new points per step for range-vector).',
+    )
     for (const slice of ['queue_time', 'prepare_time', 'inner_eval', 'result_sort']) this.#durations.labels(slice)
   }
 
   async instant(query: QueryInput & Readonly<{ timeMs: number }>, signal: AbortSignal): Promise<QueryAnswer> {
-    return this.#json(this.#request(query, { startMs: query.timeMs, endMs: query.timeMs, stepMs: 0 }, 'json'), signal)
+    return this.#json(this.#request(query, { startMs: query.timeMs, endMs: query.timeMs, stepMs: 0 }, 'json'), query, signal)
   }
 
   async range(query: QueryInput & Readonly<{ startMs: number; endMs: number; stepMs: number }>, signal: AbortSignal): Promise<QueryAnswer> {
-    return this.#json(this.#request(query, query, 'json'), signal)
+    return this.#json(this.#request(query, query, 'json'), query, signal)
   }
 
   /** For rules: an instant vector, a scalar as one sample without labels. */
-  async ruleQuery(expr: string, timeMs: number, signal: AbortSignal): Promise<QueryVector> {
-    const input: QueryInput = { query: expr, timeoutMs: null, limit: 0, lookbackMs: null, stats: 'none' }
+  async ruleQuery(expr: string, timeMs: number, signal: AbortSignal, origin: QueryOrigin | null = null): Promise<QueryVector> {
+    const input = { query: expr, timeoutMs: null, limit: 0, lookbackMs: null, stats: 'none' } as const
     const request = this.#request(input, { startMs: timeMs, endMs: timeMs, stepMs: 0 }, 'vector')
-    const answer = await this.#run<VectorResponse>(request, signal)
+    const answer = await this.#run<VectorResponse>(request, origin, signal)
     return {
       labels: answer.labels,
       values: answer.values,
@@ -100,7 +115,7 @@ export class QueryService {
   }
 
   #request(
-    input: QueryInput,
+    input: Omit<QueryInput, 'origin'>,
     range: Readonly<{ startMs: number; endMs: number; stepMs: number }>,
     form: QueryRequest['form'],
   ): QueryRequest {
@@ -125,39 +140,69 @@ export class QueryService {
     }
   }
 
-  async #json(request: QueryRequest, signal: AbortSignal): Promise<QueryAnswer> {
-    const { data, truncated, warnings, infos } = await this.#run<QueryResponse>(request, signal)
+  async #json(request: QueryRequest, { origin }: QueryInput, signal: AbortSignal): Promise<QueryAnswer> {
+    const { clientIp: clientIP, method, path } = origin
+    const { data, truncated, warnings, infos } = await this.#run<QueryResponse>(
+      request,
+      { httpRequest: { clientIP, method, path } },
+      signal,
+    )
     return { data, truncated, warnings, infos }
   }
 
-  async #run<T extends QueryResponse | VectorResponse>(request: QueryRequest, signal: AbortSignal): Promise<T> {
+  /** Lets the query in, answers or fails as soon as that is known, and lets the next one in when no worker is busy with it any more. */
+  async #run<T extends QueryResponse | VectorResponse>(request: QueryRequest, origin: QueryOrigin | null, signal: AbortSignal): Promise<T> {
     const { clock } = this.#options
     const asked = clock.monotonicMs()
     this.#active.inc()
-    try {
-      await this.#enter(request.timeoutMs, signal)
-      const queuedMs = clock.monotonicMs() - asked
-      this.#observe('queue_time', queuedMs)
-      // beyond its own deadline the worker may be busy with others: the caller is not kept waiting for that
-      const over = new AbortController()
-      const timer = clock.after(request.timeoutMs - queuedMs, () => over.abort('timeout'))
-      try {
-        const answer = await this.#untilAborted(
-          this.#evaluate<T>({ ...request, queuedMs, timeoutMs: request.timeoutMs - queuedMs }, AbortSignal.any([signal, over.signal])),
-          signal,
-          over.signal,
-        )
-        this.#observe('prepare_time', answer.prepareMs)
-        this.#observe('inner_eval', answer.evalMs)
-        this.#observe('result_sort', answer.sortMs)
-        return answer
-      } finally {
-        timer.cancel()
-        this.#leave()
-      }
-    } finally {
+    const slot = await this.#enter(request.query, request.timeoutMs, signal).catch((thrown: unknown) => {
+      this.#active.inc(-1)
+      throw thrown
+    })
+    const entered = clock.monotonicMs()
+    const queuedMs = entered - asked
+    this.#observe('queue_time', queuedMs)
+    // beyond its own deadline the worker may be busy with others: the caller is not kept waiting for that
+    const over = new AbortController()
+    const timer = clock.after(request.timeoutMs - queuedMs, () => over.abort('timeout'))
+    const work = this.#evaluate<T>(
+      { ...request, queuedMs, timeoutMs: request.timeoutMs - queuedMs },
+      AbortSignal.any([signal, over.signal]),
+    )
+    const end = (): void => {
+      timer.cancel()
+      this.#leave(slot)
       this.#active.inc(-1)
     }
+    work.then(end, end)
+    try {
+      const answer = await this.#untilAborted(work, signal, over.signal)
+      this.#observe('prepare_time', answer.prepareMs)
+      this.#observe('inner_eval', answer.evalMs)
+      this.#observe('result_sort', answer.sortMs)
+      this.#samplesTotal.inc(answer.samples.total)
+      this.#samplesRead.inc(answer.samples.read)
+      this.#log(request, origin, null, { queuedMs, ...answer }, answer.samples)
+      return answer
+    } catch (thrown) {
+      // as in Prometheus, what does not parse was never a query
+      if (!(thrown instanceof PromhiveError && thrown.code === 'PROMQL_PARSE')) {
+        const evalMs = clock.monotonicMs() - entered
+        this.#log(request, origin, messageOf(thrown), { queuedMs, prepareMs: 0, evalMs, sortMs: 0 }, noSamples)
+      }
+      throw thrown
+    }
+  }
+
+  #log(
+    { query, startMs, endMs, stepMs }: QueryRequest,
+    origin: QueryOrigin | null,
+    error: string | null,
+    timings: LoggedQuery['timings'],
+    samples: SampleCounts,
+  ): void {
+    const { log } = this.#options
+    if (log.isOn) log.write({ query, startMs, endMs, stepMs, error, timings, samples, origin })
   }
 
   /** In one worker whole; in several, stage by stage with one of them coordinating, each query another. */
@@ -200,16 +245,15 @@ export class QueryService {
     })
   }
 
-  #enter(timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (this.#running < this.#options.concurrencyMax) {
-      this.#running++
-      return Promise.resolve()
-    }
+  /** Waits for a slot of the active queries. */
+  #enter(query: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
+    const { active, clock } = this.#options
+    const slot = active.insert(query)
+    if (slot !== null) return Promise.resolve(slot)
     return new Promise((resolve, reject) => {
       const turn = (): void => {
         done()
-        this.#running++
-        resolve()
+        resolve(active.insert(query)!)
       }
       const fail = (thrown: PromhiveError): void => {
         done()
@@ -217,7 +261,7 @@ export class QueryService {
         reject(thrown)
       }
       const canceled = (): void => fail(new PromhiveError('QUERY_CANCELED', 'query was canceled in query queue'))
-      const timer = this.#options.clock.after(timeoutMs, () => fail(new PromhiveError('QUERY_TIMEOUT', 'query timed out in query queue')))
+      const timer = clock.after(timeoutMs, () => fail(new PromhiveError('QUERY_TIMEOUT', 'query timed out in query queue')))
       const done = (): void => {
         timer.cancel()
         signal.removeEventListener('abort', canceled)
@@ -227,8 +271,10 @@ export class QueryService {
     })
   }
 
-  #leave(): void {
-    this.#running--
+  #leave(slot: number): void {
+    this.#options.active.remove(slot)
     this.#waiting.shift()?.()
   }
 }
+
+const noSamples: SampleCounts = { total: 0, read: 0, peak: 0, perStep: null }

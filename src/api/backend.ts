@@ -57,6 +57,9 @@ export interface QueryLanguage {
   tree(query: string): unknown
 }
 
+/** Who asked, for the query log. `path`: with the route prefix. */
+export type RequestOrigin = Readonly<{ clientIp: string; method: string; path: string }>
+
 export type QueryOptions = Readonly<{
   query: string
   /** Asked by the client; the server's own limit holds as well. Null: only the server's. */
@@ -66,8 +69,7 @@ export type QueryOptions = Readonly<{
   /** Null: the server's. */
   lookbackMs: number | null
   stats: 'none' | 'basic' | 'all'
-  /** Who asked, for the query log. */
-  origin: Readonly<{ clientIp: string; method: string; path: string }>
+  origin: RequestOrigin
 }>
 export type InstantQuery = QueryOptions & Readonly<{ timeMs: number }>
 export type RangeQuery = QueryOptions & Readonly<{ startMs: number; endMs: number; stepMs: number }>
@@ -286,7 +288,12 @@ export interface OtlpBackend {
 
 export interface ConsolesBackend {
   /** Null: no such template. Throws where it does not expand. `path` has no leading slash and no dot segments. */
-  expand(path: string, parameters: Readonly<Record<string, readonly string[]>>, signal: AbortSignal): Promise<string | null>
+  expand(
+    path: string,
+    parameters: Readonly<Record<string, readonly string[]>>,
+    origin: RequestOrigin,
+    signal: AbortSignal,
+  ): Promise<string | null>
   /** Path of the console index below the external URL, '' where there is none. */
   readonly indexPath: string
 }

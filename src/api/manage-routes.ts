@@ -3,7 +3,7 @@ import { messageOf } from '../base/errors.ts'
 import { writeFamilies, writtenContentTypes, writtenFormat } from '../../protocols/exposition/write.ts'
 import { noContent, plain, plainError, type Answer } from './envelope.ts'
 import { landingPage } from './landing-page.ts'
-import type { ApiRequest, Edge, Route } from './routes.ts'
+import { originOf, type ApiRequest, type Edge, type Route } from './routes.ts'
 
 /** Paths the browser app draws; a server does not have `/agent`, an agent has only the status pages. */
 const statusPages = ['/config', '/flags', '/service-discovery', '/alertmanager-discovery', '/status', '/targets']
@@ -153,10 +153,12 @@ async function file(edge: Edge, path: string): Promise<Answer> {
   return { status: 200, contentType: found.contentType, body: [found.bytes], headers }
 }
 
-async function consolePage(edge: Edge, { parameters, form, signal }: ApiRequest): Promise<Answer> {
+async function consolePage(edge: Edge, request: ApiRequest): Promise<Answer> {
+  const { parameters, form, signal } = request
   const path = safePath(parameters['*'] ?? '')
   try {
-    const html = path === null ? null : ((await edge.backend.consoles?.expand(path, form.entries(), signal)) ?? null)
+    const html =
+      path === null ? null : ((await edge.backend.consoles?.expand(path, form.entries(), originOf(edge, request), signal)) ?? null)
     if (html === null) return plainError(404, `open ${path ?? ''}: no such file or directory`)
     return { status: 200, contentType: 'text/html; charset=utf-8', body: html }
   } catch (thrown) {

@@ -8,7 +8,7 @@ import { maxTimeMs, minTimeMs, type QueryAnswer, type QueryLanguage, type QueryO
 import { noContent, success, successBytes, successText, type Answer } from './envelope.ts'
 import { unescapeName } from './escaped-name.ts'
 import { badRequest, durationOf, durationOr, invalidParameter, limitOf, timeOf, timeOr, wholeMs, type Form } from './parameters.ts'
-import type { ApiRequest, Edge, Route } from './routes.ts'
+import { originOf, type ApiRequest, type Edge, type Route } from './routes.ts'
 
 const truncated = 'results truncated due to limit'
 /** Steps a range query may have: at most this many between start and end. */
@@ -26,7 +26,7 @@ export function queryRoutes(edge: Edge): Route[] {
         const { form, signal } = request
         const limit = limitOf(form)
         const timeMs = timeOr(form, 'time', clock.nowMs())
-        const options = queryOptions(request, limit)
+        const options = queryOptions(edge, request, limit)
         const answer = await named('query', () => backend.queries.query({ ...options, timeMs }, signal))
         return queryAnswer(answer, form.first('stats'))
       },
@@ -48,7 +48,7 @@ export function queryRoutes(edge: Edge): Route[] {
         if (Math.floor((endMs - startMs) / stepMs) > stepsMax) {
           throw badRequest('exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)')
         }
-        const options = queryOptions(request, limit)
+        const options = queryOptions(edge, request, limit)
         const answer = await named('query', () => backend.queries.queryRange({ ...options, startMs, endMs, stepMs }, signal))
         return queryAnswer(answer, form.first('stats'))
       },
@@ -144,7 +144,8 @@ function stepOf(form: Form): number {
   }
 }
 
-function queryOptions({ form, remoteAddress, method, path }: ApiRequest, limit: number): QueryOptions {
+function queryOptions(edge: Edge, request: ApiRequest, limit: number): QueryOptions {
+  const { form } = request
   const timeoutMs = durationOr(form, 'timeout')
   const lookback = form.first('lookback_delta')
   let lookbackMs: number | null = null
@@ -164,7 +165,7 @@ function queryOptions({ form, remoteAddress, method, path }: ApiRequest, limit: 
     limit,
     lookbackMs,
     stats: stats === '' ? 'none' : stats === 'all' ? 'all' : 'basic',
-    origin: { clientIp: remoteAddress, method, path },
+    origin: originOf(edge, request),
   }
 }
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from '../base/logger.ts'
 import type { MetricsRegistry } from '../base/metrics.ts'
-import type { ApiBackend, EdgeClock } from './backend.ts'
+import type { ApiBackend, EdgeClock, RequestOrigin } from './backend.ts'
 import type { Answer } from './envelope.ts'
 import type { Notifications } from './notifications.ts'
 import type { Form } from './parameters.ts'
@@ -40,6 +40,11 @@ export type ApiRequest = Readonly<{
   signal: AbortSignal
   raw: IncomingMessage
 }>
+
+/** What the query log says of a request. */
+export function originOf({ options }: Edge, { remoteAddress, method, path }: ApiRequest): RequestOrigin {
+  return { clientIp: remoteAddress, method, path: options.routePrefix === '/' ? path : options.routePrefix + path }
+}
 
 /** For answers that are written over time: the handler owns the response from then on. */
 export type Streaming = (response: ServerResponse) => Promise<void>

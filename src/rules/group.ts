@@ -90,6 +90,7 @@ export class GroupState {
   /** Whether `for` state is to be restored after the second evaluation. */
   shouldRestore: boolean
   readonly #environment: RuleEnvironment
+  readonly #query: QueryFunction
   readonly #rules: readonly Rule[]
   readonly #batches: readonly (readonly number[])[] | null
   readonly #logger: Logger
@@ -105,6 +106,8 @@ export class GroupState {
     this.key = groupKey(options)
     this.shouldRestore = shouldRestore
     this.#environment = environment
+    const origin = { ruleGroup: { file: options.file, name: options.name } }
+    this.#query = (expr, timeMs, signal) => environment.query(expr, timeMs, signal, origin)
     this.#logger = environment.logger.child({ file: options.file, group: options.name })
     this.#rules = options.rules.map((rule) => {
       const alerting = rule.kind === 'alert' ? new AlertingRule(rule, options.labels, !shouldRestore) : null
@@ -210,7 +213,8 @@ export class GroupState {
   }
 
   async #runRule(rule: Rule, slotMs: number): Promise<number> {
-    const { query, appender, notify, flags, settings, metrics, monotonicMs } = this.#environment
+    const { appender, notify, flags, settings, metrics, monotonicMs } = this.#environment
+    const query = this.#query
     const queryOffsetMs = this.#queryOffsetMs()
     const sampleMs = slotMs - queryOffsetMs
     const { signal } = this.#abort

@@ -13,11 +13,16 @@ export type QueryVector = Readonly<{
   warnings: readonly string[]
 }>
 
+/** Who asks, as the query log shows it. */
+export type QueryOrigin =
+  | Readonly<{ httpRequest: Readonly<{ clientIP: string; method: string; path: string }> }>
+  | Readonly<{ ruleGroup: Readonly<{ file: string; name: string }> }>
+
 /**
  * Runs an instant query over local and remote storage. A scalar result comes back as one sample without labels; a string or matrix result is
  * refused with "rule result is not a vector or scalar". Throws PromhiveError as the engine does (QUERY_CANCELED when `signal` is aborted).
  */
-export type QueryFunction = (expr: string, timeMs: number, signal: AbortSignal) => Promise<QueryVector>
+export type QueryFunction = (expr: string, timeMs: number, signal: AbortSignal, origin?: QueryOrigin) => Promise<QueryVector>
 
 /** The last float sample of each series, staleness markers included, in columns. */
 export type LastSamples = Readonly<{ labels: readonly Labels[]; times: Float64Array; values: Float64Array }>

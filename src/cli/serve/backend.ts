@@ -88,7 +88,7 @@ export function apiBackend(parts: BackendParts): ApiBackend {
       libraries: settings.flags['web.console.libraries'],
       externalUrl: settings.externalUrl,
       externalLabels: () => parts.loaded().config.global.externalLabels,
-      query: (expr, timeMs, signal) => parts.queries().ruleQuery(expr, timeMs, signal),
+      query: (expr, timeMs, signal, origin) => parts.queries().ruleQuery(expr, timeMs, signal, origin),
       nowMs: () => parts.clock.nowMs(),
       monotonicMs: () => parts.clock.monotonicMs(),
     }),

@@ -33,6 +33,7 @@ const supportedSections: ReadonlySet<string> = new Set([
   ...supportedDiscovery.filter((kind) => kind !== 'static').map((kind) => `${kind}_sd_configs`),
   'static_configs',
   'oauth2',
+  'query_log_file',
   'scrape_failure_log_file',
   'runtime.gogc',
   'storage.tsdb.out_of_order_time_window',

@@ -1,10 +1,15 @@
 // scrape_failure_log_file: JSON lines as Prometheus' structured logger writes them (FEATURES 1.43).
-import { closeSync, openSync, writeSync } from 'node:fs'
+import type { Logger } from '../../base/logger.ts'
+import { openLineFile } from '../../ports/node/line-file.ts'
+import type { FailureLog } from '../../scrape/target-scrape.ts'
 
-export function openFailureLog(path: string): { write(record: Readonly<Record<string, unknown>>): void; close(): void } {
-  const file = openSync(path, 'a', 0o666)
-  return {
-    write: (record) => void writeSync(file, `${JSON.stringify(record)}\n`),
-    close: () => closeSync(file),
+/** Opens such files; what cannot be written is told in the program's own log. */
+export function failureLogs(logger: Logger): (path: string) => FailureLog & { close(): void } {
+  return (path) => {
+    const file = openLineFile(path, (lines, why) => logger.warn({ lines, err: why }, 'lines of a scrape failure log are lost'))
+    return {
+      write: (record) => file.write(JSON.stringify(record)),
+      close: () => void file.close(),
+    }
   }
 }

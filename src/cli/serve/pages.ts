@@ -64,7 +64,7 @@ export type ConsoleParts = Readonly<{
 export function consoles(parts: ConsoleParts): ConsolesBackend {
   return {
     indexPath: readBelow(parts.templates, 'index.html') === null ? '' : '/consoles/index.html',
-    async expand(path, parameters, signal) {
+    async expand(path, parameters, { clientIp: clientIP, method, path: requestPath }, signal) {
       const bytes = readBelow(parts.templates, path)
       if (bytes === null) return null
       const text = new TextDecoder().decode(bytes)
@@ -80,7 +80,9 @@ export function consoles(parts: ConsoleParts): ConsolesBackend {
         data: consoleData(new Map(Object.entries(parameters)), path, labelsMap(parts.externalLabels())),
         monotonicMs: parts.monotonicMs,
         answer: async (expr) => {
-          const { labels, values, histograms } = await parts.query(expr, nowMs, signal)
+          const { labels, values, histograms } = await parts.query(expr, nowMs, signal, {
+            httpRequest: { clientIP, method, path: requestPath },
+          })
           return templateSamples(labels, values, histograms)
         },
       })

@@ -20,11 +20,14 @@ import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
 import { nodeRandom } from '../../ports/node/random.ts'
+import { openLineFile } from '../../ports/node/line-file.ts'
 import { nodeResolver } from '../../ports/node/resolver.ts'
 import { nodeWatcher } from '../../ports/node/watcher.ts'
 import { Notifier } from '../../../actors/notifier/notifier.ts'
 import { RuleManager } from '../../../actors/rule-group/manager.ts'
 import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
+import { ActiveQueries } from '../../../actors/query/active-queries.ts'
+import { QueryLog } from '../../../actors/query/query-log.ts'
 import { QueryService } from '../../../actors/query/query-service.ts'
 import { decompressors } from '../decompressors.ts'
 import { apiBackend, type BackendParts } from './backend.ts'
@@ -32,7 +35,7 @@ import { apiOptions } from './api-options.ts'
 import { buildInfo } from './build-info.ts'
 import { checksumOf, loadConfiguration, type Loaded } from './configuration.ts'
 import { DeferredAppender } from './deferred-appender.ts'
-import { openFailureLog } from './failure-log.ts'
+import { failureLogs } from './failure-log.ts'
 import { processMetrics } from './process-metrics.ts'
 import type { Settings } from './settings.ts'
 import { openStorage, type Storage, type StorageSettings } from './storage.ts'
@@ -65,6 +68,8 @@ export class Server {
   #state: 'starting' | 'ready' | 'stopping' = 'starting'
   #storage: Storage | null = null
   #queries: QueryService | null = null
+  #queryLog: QueryLog | null = null
+  #activeQueries: ActiveQueries | null = null
   #api: Api | null = null
   #rules: RuleManager | null = null
   #notifier: Notifier<RelabelRule> | null = null
@@ -162,7 +167,9 @@ export class Server {
     await this.#rules?.stop()
     await this.#notifier?.stop()
     await this.#api?.close()
+    await this.#queryLog?.use(null)
     await this.#storage?.close()
+    this.#activeQueries?.close()
   }
 
   get #loadSettings(): Parameters<typeof loadConfiguration>[0] {
@@ -192,10 +199,19 @@ export class Server {
     const logger = this.#logger
     const shared = { clock: this.#clock, metrics: this.#metrics }
     const userAgent = `Prometheus/${buildInfo.version}`
+    const ownLogger = logger.child({ component: 'query engine' })
+    this.#queryLog = new QueryLog({ ...shared, logger: ownLogger, open: openLineFile })
+    this.#activeQueries = new ActiveQueries(this.#settings.dataDirectory, flags['query.max-concurrency'], {
+      disk: this.#disk,
+      clock: this.#clock,
+      logger: logger.child({ component: 'activeQueryTracker' }),
+    })
     this.#queries = new QueryService({
       ...shared,
+      log: this.#queryLog,
+      active: this.#activeQueries,
       lanes: storage.lanes,
-      logger: logger.child({ component: 'query' }),
+      logger: ownLogger,
       promql,
       useStartTimestamps: features.has('use-start-timestamps'),
       typeAndUnitLabels: features.has('type-and-unit-labels'),
@@ -225,7 +241,7 @@ export class Server {
     const notifier = this.#notifier
     this.#rules = new RuleManager({
       ...shared,
-      query: (expr, timeMs, signal) => queries.ruleQuery(expr, timeMs, signal),
+      query: (expr, timeMs, signal, origin) => queries.ruleQuery(expr, timeMs, signal, origin),
       selectLast: (matchers, startMs, endMs, signal) => queries.selectLast(matchers, startMs, endMs, signal),
       appender: storage.appender,
       send: (alerts) => notifier.send(alerts),
@@ -255,7 +271,7 @@ export class Server {
       offsetSeed: offsetSeed(hostname(), printLabels(this.#loaded.config.global.externalLabels)),
       hashSeed: this.#random.below(0x7fffffff),
       userAgent,
-      openFailureLog,
+      openFailureLog: failureLogs(logger.child({ component: 'scrape manager' })),
       discoveryReloadIntervalMs: flags['scrape.discovery-reload-interval'],
     })
     const discovery = {
@@ -276,6 +292,8 @@ export class Server {
   /** Gives a configuration to every part. What a part cannot do has been refused before. */
   async #apply(loaded: Loaded): Promise<void> {
     const { config, groups } = loaded
+    // first: a file that cannot be opened refuses the configuration before anything has changed
+    await this.#queryLog!.use(this.#queryLog!.open(config.global.queryLogFile))
     this.#notifier!.apply(config.alerting)
     this.#notifyDiscovery!.apply(new Map(config.alertmanagers.map(({ key, discovery }) => [key, discovery])))
     await this.#rules!.apply({

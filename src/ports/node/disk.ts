@@ -147,7 +147,7 @@ export function errnoOf(thrown: unknown): string {
 }
 
 /** Node says `ENOENT: no such file or directory, open '/x'`; the middle is what the C library calls the error. */
-function diskError(verb: string, path: string, thrown: unknown): PromhiveError {
+export function diskError(verb: string, path: string, thrown: unknown): PromhiveError {
   if (thrown instanceof PromhiveError) return thrown
   const errno = errnoOf(thrown)
   const message = thrown instanceof Error ? thrown.message : String(thrown)

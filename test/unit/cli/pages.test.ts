@@ -23,18 +23,24 @@ const pages = consoles({
   libraries: join(root, 'libraries'),
   externalUrl: 'http://localhost:9090',
   externalLabels: () => labelsFromObject({ site: 'a' }),
-  query: (expr, timeMs) => Promise.resolve({ labels: [labelsFromObject({ job: expr })], values: Float64Array.of(timeMs), warnings: [] }),
+  query: (expr, timeMs, _signal, from) => {
+    asked.push(from)
+    return Promise.resolve({ labels: [labelsFromObject({ job: expr })], values: Float64Array.of(timeMs), warnings: [] })
+  },
   nowMs: () => 5000,
   monotonicMs: () => 0,
 })
 const { signal } = new AbortController()
+const origin = { clientIp: '127.0.0.1', method: 'GET', path: '/consoles/index.html' }
+const asked: unknown[] = []
 
 it('console templates', async () => {
   expect(pages.indexPath).toBe('/consoles/index.html')
-  expect(await pages.expand('index.html', { x: ['<i>'] }, signal)).toBe('<h1>up 5000</h1>&lt;i&gt; a')
-  expect(await pages.expand('none.html', {}, signal)).toBeNull()
-  expect(await pages.expand('../secret.txt', {}, signal)).toBeNull()
-  await expect(pages.expand('bad.html', {}, signal)).rejects.toThrow(/function "nothing" not defined/)
+  expect(await pages.expand('index.html', { x: ['<i>'] }, origin, signal)).toBe('<h1>up 5000</h1>&lt;i&gt; a')
+  expect(asked).toEqual([{ httpRequest: { clientIP: '127.0.0.1', method: 'GET', path: '/consoles/index.html' } }])
+  expect(await pages.expand('none.html', {}, origin, signal)).toBeNull()
+  expect(await pages.expand('../secret.txt', {}, origin, signal)).toBeNull()
+  await expect(pages.expand('bad.html', {}, origin, signal)).rejects.toThrow(/function "nothing" not defined/)
 })
 
 it('user assets stay in their directory', async () => {
