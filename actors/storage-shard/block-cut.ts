@@ -10,6 +10,7 @@ import { blockHints, newCompaction } from '../../src/tsdb/block/meta.ts'
 import { blockUlid } from '../../src/tsdb/block/ulid.ts'
 import { BlockWriter } from '../../src/tsdb/block/writer.ts'
 import { encodeChunks, type ChunkData } from '../../src/tsdb/chunks/encode.ts'
+import { joinChunks } from '../../src/tsdb/chunks/join.ts'
 import { SampleColumns } from '../../src/model/samples.ts'
 import { readSeries } from '../../src/tsdb/head/read.ts'
 import { headChunks } from '../../src/tsdb/head/chunks.ts'
@@ -74,10 +75,10 @@ export class BlockCut {
     if (!(end > start)) return
     const ulid = blockUlid(shard.id, start, end, 'snapshot', shard.applied)
     const chunksOf = (series: number): ChunkData[] => {
-      if (!late.has(series)) return headChunks(shard.head, series, start, end - 1)
+      if (!late.has(series)) return packed(shard, headChunks(shard.head, series, start, end - 1))
       columns.clear()
       readSeries(shard.head, series, -Infinity, Infinity, columns)
-      return encodeChunks(columns)
+      return packed(shard, encodeChunks(columns))
     }
     const steps = this.#write(shard, { directory, ulid, start, end, hints: [] }, members(shard), chunksOf)
     while (steps.next().done !== true);
@@ -86,7 +87,7 @@ export class BlockCut {
   #inOrder(shard: Shard, series: number, start: number, end: number): ChunkData[] {
     const { head } = shard
     if (head.openFrom(series) < end) head.closeChunk(series)
-    const chunks = headChunks(head, series, start, end - 1)
+    const chunks = packed(shard, headChunks(head, series, start, end - 1))
     for (const chunk of chunks) this.#metrics.firstCut(chunk)
     return chunks
   }
@@ -108,7 +109,7 @@ export class BlockCut {
         if (present(ulid)) continue
         const target = { directory, ulid, start, end, hints: [blockHints.outOfOrder] }
         const range = { startMs: start, endMs: end - 1 }
-        const chunksOf = (series: number): ChunkData[] => encodeChunks(late.frozen(frozen.get(series)!, range))
+        const chunksOf = (series: number): ChunkData[] => packed(shard, encodeChunks(late.frozen(frozen.get(series)!, range)))
         whole = yield* this.#write(shard, target, mine, chunksOf)
         if (!whole) break
         written(ulid)
@@ -155,6 +156,11 @@ export class BlockCut {
       if (!finished) abort(writer)
     }
   }
+}
+
+/** As chunks go into a block: full, and as small as they can be made. */
+function packed({ head }: Shard, chunks: readonly ChunkData[]): ChunkData[] {
+  return joinChunks(chunks, head.options.samplesPerChunk, true)
 }
 
 /** What cannot be removed now is swept away at the next start, or when the block is written again. */

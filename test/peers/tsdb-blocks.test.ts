@@ -13,6 +13,7 @@ import { SampleColumns } from '../../src/model/samples.ts'
 import { isStaleAt, staleNaN } from '../../src/model/staleness.ts'
 import { nodeDisk } from '../../src/ports/node/disk.ts'
 import type { ChunkData } from '../../src/tsdb/chunks/encode.ts'
+import { joinChunks } from '../../src/tsdb/chunks/join.ts'
 import { newCompaction } from '../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
@@ -147,6 +148,28 @@ describe.skipIf(!works())('blocks and promtool (skipped where it is not installe
     expect(dump.length).toBe(1009)
     expect(dump).toEqual(ourDump(path, ulid))
     expect(run('tsdb', 'analyze', path)).toMatch(/Series: 202/)
+  })
+
+  it('packed and joined chunks are dumped there as the samples they were made of', () => {
+    const kinds: ((i: number) => number)[] = [
+      (i) => i * 3,
+      (i) => Math.round(Math.sin(i) * 1e6) / 16,
+      (i) => (i % 50 === 0 ? NaN : i / 3),
+      () => 7,
+    ]
+    const list = kinds.map((value): Sample[] => Array.from({ length: 700 }, (_, i) => [start + i * 10_000 + (i % 3), value(i)]))
+    const series = (name: string, chunks: (samples: Sample[]) => ChunkData[]): [Labels, ChunkData[]][] =>
+      list.map((samples, i) => [['__name__', name, 'i', String(i)], chunks(samples)])
+    const plain = write('plain', series('m', xorChunks))
+    const packed = write(
+      'packed',
+      series('m', (samples) => joinChunks(xorChunks(samples), 120, true)),
+    )
+    const dump = theirDump(packed.path)
+    expect(dump.length).toBe(2800)
+    expect(dump).toEqual(theirDump(plain.path))
+    expect(dump).toEqual(ourDump(packed.path, packed.ulid))
+    expect(run('tsdb', 'analyze', packed.path)).toMatch(/Series: 4/)
   })
 
   it('histograms written here are dumped there', ({ skip }) => {

@@ -10,6 +10,7 @@ import type { BlockReader } from '../block/reader.ts'
 import { compactedUlid } from '../block/ulid.ts'
 import { BlockWriter } from '../block/writer.ts'
 import type { ChunkData } from '../chunks/encode.ts'
+import { joinChunks } from '../chunks/join.ts'
 import { mergeChunks, withoutDeleted } from './merge-chunks.ts'
 import { mergedDescription } from './plan.ts'
 
@@ -40,7 +41,7 @@ export function* compactBlocks(
   try {
     let series = 0
     for (const { labels, chunks } of mergedSeries(sorted, description.minTime, description.maxTime)) {
-      writer.add(labels, chunks)
+      writer.add(labels, joinChunks(chunks))
       if (++series % seriesPerStep === 0) yield
     }
     const meta = writer.finish(description)

@@ -1,55 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { SampleColumns } from '../../../src/model/samples.ts'
-import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
 import { chunkSampleCount, decodeXor, encodeXor } from '../../../src/tsdb/chunks/xor.ts'
 import { decodeXor2, encodeXor2 } from '../../../src/tsdb/chunks/xor2.ts'
 import { appendXor, XorStates } from '../../../src/tsdb/chunks/xor-append.ts'
-
-/** Every kind of float by its bits: ordinary, NaN payloads, infinities, −0, denormals, the staleness marker. */
-export const doubleBits: fc.Arbitrary<[number, number]> = fc.oneof(
-  fc.tuple(fc.nat(0xffffffff), fc.nat(0xffffffff)),
-  fc.double().map((v): [number, number] => halves(v)),
-  fc.integer({ min: -1000, max: 1000 }).map((v): [number, number] => halves(v)),
-  fc.constantFrom<[number, number]>(
-    [staleHigh, staleLow],
-    [0x7ff80000, 1],
-    [0x7ff00000, 0],
-    [0xfff00000, 0],
-    [0x80000000, 0],
-    [0, 1],
-    [0, 0],
-  ),
-)
-export function halves(value: number): [number, number] {
-  const words = new Uint32Array(Float64Array.of(value).buffer)
-  return [words[1]!, words[0]!]
-}
-const timeSteps = fc.oneof(
-  fc.constant(15_000),
-  fc.integer({ min: 1, max: 5 }),
-  fc.integer({ min: 14_000, max: 16_000 }),
-  fc.integer({ min: 1, max: 2 ** 40 }),
-)
-export const samplesArbitrary = fc.tuple(
-  fc.integer({ min: -(2 ** 50), max: 2 ** 50 }),
-  fc.array(fc.tuple(timeSteps, doubleBits, fc.boolean()), { maxLength: 150 }),
-)
-
-export function columnsOf([start, steps]: [number, [number, [number, number], boolean][]]): { times: Float64Array; bits: Uint32Array } {
-  const times = new Float64Array(steps.length)
-  const bits = new Uint32Array(steps.length * 2)
-  let time = start
-  steps.forEach(([step, [high, low], repeat], i) => {
-    time = Math.min(time + step, 2 ** 51 - 200 + i)
-    times[i] = time
-    bits[i * 2] = repeat && i > 0 ? bits[i * 2 - 2]! : low
-    bits[i * 2 + 1] = repeat && i > 0 ? bits[i * 2 - 1]! : high
-  })
-  // the quiet form of the marker is written as the marker
-  for (let i = 0; i < steps.length; i++) if (bits[i * 2] === staleLow && bits[i * 2 + 1] === 0x7ff80000) bits[i * 2 + 1] = staleHigh
-  return { times, bits }
-}
+import { columnsOf, samplesArbitrary } from '../../support/tsdb/floats.ts'
 
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
