@@ -400,25 +400,30 @@ describe('compacting blocks', () => {
     )
   })
 
-  it('passes chunks through that overlap nothing', () => {
+  it('passes full chunks through that overlap nothing, and joins small ones', () => {
     const disk = new MemoryDisk()
-    const samples = (from: number): Sample[] => Array.from({ length: 50 }, (_, i) => [from + i * 10, Math.sqrt(i)])
-    writeBlock(disk, '/data', [{ labels: { a: '1' }, samples: samples(0), perChunk: 7 }], {
-      ulid: ulidFrom(0, 'a'),
-      shard: { shard: 2, generation: 1 },
-    })
-    writeBlock(disk, '/data', [{ labels: { a: '1' }, samples: samples(500), perChunk: 7 }], {
-      ulid: ulidFrom(0, 'b'),
-      shard: { shard: 2, generation: 1 },
-    })
+    const rows = (from: number): Parameters<typeof writeBlock>[2] => [
+      { labels: { a: 'full' }, samples: Array.from({ length: 240 }, (_, i): Sample => [from + i, Math.sin(from + i)]), perChunk: 120 },
+      { labels: { a: 'small' }, samples: Array.from({ length: 50 }, (_, i): Sample => [from + i, Math.sqrt(i)]), perChunk: 7 },
+    ]
+    writeBlock(disk, '/data', rows(0), { ulid: ulidFrom(0, 'a'), shard: { shard: 2, generation: 1 } })
+    writeBlock(disk, '/data', rows(500), { ulid: ulidFrom(0, 'b'), shard: { shard: 2, generation: 1 } })
     const readers = openAll(disk)
     const done = run(compactBlocks(disk, '/data', readers))!
-    expect(done.stats).toEqual({ ...noStats, numSamples: 100, numFloatSamples: 100, numSeries: 1, numChunks: 16 })
+    expect(done.stats).toEqual({ ...noStats, numSamples: 580, numFloatSamples: 580, numSeries: 2, numChunks: 4 + 1 })
     expect(done.shard).toEqual({ shard: 2, generation: 1 })
     const merged = BlockReader.open(disk, new PageCache(1 << 20), `/data/${done.ulid}`)
-    const [ref] = merged.index.allPostings()
+    const [full, small] = merged.index.allPostings()
     const chunks = readers.flatMap((reader) => reader.chunksOf(reader.index.allPostings()[0]!, -Infinity, Infinity))
-    expect(merged.chunksOf(ref!, -Infinity, Infinity)).toEqual(chunks)
+    expect(merged.chunksOf(full!, -Infinity, Infinity)).toEqual(chunks)
+    const samples = new SampleColumns()
+    merged.readSeries(small!, -Infinity, Infinity, samples)
+    expect([...samples.times.subarray(0, samples.length)]).toEqual(
+      [0, 500].flatMap((from) => Array.from({ length: 50 }, (_, i) => from + i)),
+    )
+    expect([...samples.values.subarray(0, samples.length)]).toEqual(
+      [0, 0].flatMap(() => Array.from({ length: 50 }, (_, i) => Math.sqrt(i))),
+    )
   })
 
   it('makes the same block wherever it runs', () => {
