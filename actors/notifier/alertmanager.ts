@@ -1,5 +1,3 @@
-import { createActor } from 'xstate'
-import type { Actor } from 'xstate'
 import { AlertQueue } from '../../src/alerting/alert-queue.ts'
 import type { OutgoingAlert } from '../../src/alerting/alert.ts'
 import type { NotifierMetrics } from '../../src/alerting/notifier-metrics.ts'
@@ -9,7 +7,8 @@ import { PromhiveError, messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { HttpClient } from '../../src/ports/http.ts'
-import { xstateClock } from '../runtime/clock.ts'
+import type { ActorRuntime } from '../runtime/runtime.ts'
+import type { ActorHandle } from '../runtime/supervised.ts'
 import type { SendWork } from './machine.ts'
 import { sendLoop } from './machine.ts'
 
@@ -17,6 +16,7 @@ import { sendLoop } from './machine.ts'
 const answerBytesMax = 1 << 20
 
 export type AlertmanagerParts = Readonly<{
+  runtime: ActorRuntime
   url: string
   client: HttpClient
   timeoutMs: number
@@ -27,30 +27,28 @@ export type AlertmanagerParts = Readonly<{
   userAgent: string
 }>
 
-/** One Alertmanager: its queue, and the machine that empties it. Source: prometheus notifier/sendloop.go. */
+/** One Alertmanager: its queue, and the machine that empties it. The queue outlives a machine that fails. Source: prometheus notifier/sendloop.go. */
 export class Alertmanager implements SendWork {
   readonly url: string
   readonly #parts: AlertmanagerParts
   readonly #queue: AlertQueue
-  readonly #actor: Actor<typeof sendLoop>
-  readonly #ended: Promise<void>
+  readonly #actor: ActorHandle<typeof sendLoop>
 
   constructor(parts: AlertmanagerParts) {
     this.#parts = parts
     this.url = parts.url
     this.#queue = new AlertQueue(parts.flags.queueCapacity)
     parts.metrics.add(parts.url)
-    this.#actor = createActor(sendLoop, { clock: xstateClock(parts.clock), input: { work: this, drain: parts.flags.drainOnShutdown } })
-    this.#ended = new Promise((resolve) => {
-      this.#actor.subscribe({
-        complete: resolve,
-        error: (thrown) => {
-          parts.logger.error({ alertmanager: parts.url, err: messageOf(thrown) }, 'Sending alerts stopped')
-          resolve()
-        },
-      })
+    this.#actor = parts.runtime.start({
+      id: parts.url,
+      kind: 'notifier',
+      machine: sendLoop,
+      input: () => ({ work: this, drain: parts.flags.drainOnShutdown }),
+      stopEvent: { type: 'stop' },
+      finishes: true,
+      // what a machine that failed at the end has left
+      onEnd: () => this.drop(),
     })
-    this.#actor.start()
   }
 
   /** Queues alerts; over the capacity the oldest are dropped and counted. */
@@ -62,13 +60,13 @@ export class Alertmanager implements SendWork {
       logger.warn({ alertmanager: url, count: dropped }, 'Alert notification queue full, dropping alerts')
     }
     this.#showLength()
-    this.#actor.send({ type: 'work' })
+    // one that waits for its restart looks into the queue then
+    if (this.#actor.waitingMessages === 0) this.#actor.send({ type: 'work' })
   }
 
   /** Resolves when the last alert is sent, or dropped where the queue is not to be drained. */
   async stop(): Promise<void> {
-    if (this.#actor.getSnapshot().status === 'active') this.#actor.send({ type: 'stop' })
-    await this.#ended
+    await this.#actor.stop(Infinity)
   }
 
   hasAlerts(): boolean {

@@ -11,9 +11,11 @@ import { emptyLabels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Http, HttpClient } from '../../src/ports/http.ts'
+import type { ActorRuntime } from '../runtime/runtime.ts'
 import { Alertmanager } from './alertmanager.ts'
 
 export type NotifierParts<R> = Readonly<{
+  runtime: ActorRuntime
   http: Http
   clock: Clock
   logger: Logger
@@ -145,9 +147,9 @@ export class Notifier<R> {
   }
 
   #connect(entry: Entry<R>, url: string): Alertmanager {
-    const { flags, clock, logger, userAgent } = this.#parts
+    const { runtime, flags, clock, logger, userAgent } = this.#parts
     const { timeoutMs } = entry.options
-    return new Alertmanager({ url, client: entry.client, timeoutMs, flags, clock, logger, metrics: this.#metrics, userAgent })
+    return new Alertmanager({ runtime, url, client: entry.client, timeoutMs, flags, clock, logger, metrics: this.#metrics, userAgent })
   }
 
   #close(entry: Entry<R>): void {

@@ -12,14 +12,21 @@ export interface GroupWork {
   stop(): void
 }
 
-export type RuleGroupInput = Readonly<{ work: GroupWork; intervalMs: number; phaseMs: number; nowMs: () => number }>
-
-type Context = RuleGroupInput & {
+export type RuleGroupInput = Readonly<{
+  work: GroupWork
+  intervalMs: number
+  phaseMs: number
+  nowMs: () => number
+  /** How far a machine got that failed: slots that passed since count as missed, or are evaluated where they are the latest. */
+  before: RuleGroupProgress | null
+}>
+export type RuleGroupProgress = {
   /** The last slot evaluated; at first the one before the start. */
   slotMs: number
   evaluations: number
-  stopping: boolean
 }
+
+type Context = RuleGroupInput & RuleGroupProgress & { stopping: boolean }
 
 /** Evaluations before `for` state is restored: by then scrapes and earlier rules have written what alerts look at. */
 const evaluationsBeforeRestore = 2
@@ -65,8 +72,8 @@ export const ruleGroup = setup({
   id: 'rule-group',
   context: ({ input }) => ({
     ...input,
-    slotMs: slotBefore(input.nowMs(), input.intervalMs, input.phaseMs),
-    evaluations: 0,
+    slotMs: input.before?.slotMs ?? slotBefore(input.nowMs(), input.intervalMs, input.phaseMs),
+    evaluations: input.before?.evaluations ?? 0,
     stopping: false,
   }),
   initial: 'waiting',

@@ -1,5 +1,3 @@
-import { createActor } from 'xstate'
-import type { Actor } from 'xstate'
 import type { Logger } from '../../src/base/logger.ts'
 import type { MetricsRegistry } from '../../src/base/metrics.ts'
 import type { Appender } from '../../src/model/appender.ts'
@@ -16,10 +14,12 @@ import { RuleMetrics } from '../../src/rules/rule-metrics.ts'
 import { groupPhaseMs } from '../../src/rules/slots.ts'
 import type { RuleGroupStatus } from '../../src/rules/status.ts'
 import { escapeQuery } from '../../src/template/escape-text.ts'
-import { xstateClock } from '../runtime/clock.ts'
+import type { ActorRuntime } from '../runtime/runtime.ts'
+import type { ActorHandle } from '../runtime/supervised.ts'
 import { ruleGroup } from './machine.ts'
 
 export type RuleManagerParts = Readonly<{
+  runtime: ActorRuntime
   query: QueryFunction
   selectLast: SelectLastFunction
   appender: Appender
@@ -32,9 +32,8 @@ export type RuleManagerParts = Readonly<{
   features: PromqlFeatures
 }>
 
-/** `machine` is null before the manager starts: slots count from the start. */
-type Running = { readonly state: GroupState; readonly definition: string; machine: Machine | null }
-type Machine = Readonly<{ actor: Actor<typeof ruleGroup>; ended: Promise<void> }>
+/** `actor` is null before the manager starts: slots count from the start. A failed machine starts again with another state. */
+type Running = { state: GroupState; readonly definition: string; actor: ActorHandle<typeof ruleGroup> | null }
 
 /**
  * All rule groups of one configuration. A reload keeps groups that did not change running as they are, hands the state of changed ones over to
@@ -82,7 +81,7 @@ export class RuleManager {
   /** Starts the evaluation: to be called when the storage can be read. */
   start(): void {
     this.#started = true
-    for (const group of this.#groups.values()) group.machine ??= this.#run(group.state)
+    for (const group of this.#groups.values()) this.#run(group)
   }
 
   /** Ends all groups; queries that run are given up. Series are left open, as a restart goes on writing them. */
@@ -133,30 +132,33 @@ export class RuleManager {
       if (successor === undefined) this.#environment.metrics.removeGroup(key)
     }
     for (const [key, { state, definition }] of wanted) {
-      if (state !== null) this.#groups.set(key, { state, definition, machine: this.#started ? this.#run(state) : null })
+      if (state === null) continue
+      const group: Running = { state, definition, actor: null }
+      this.#groups.set(key, group)
+      if (this.#started) this.#run(group)
     }
   }
 
-  #run(state: GroupState): Machine {
-    const { clock } = this.#parts
-    const { intervalMs, options } = state
-    const actor = createActor(ruleGroup, {
-      clock: xstateClock(clock),
-      input: { work: state, intervalMs, phaseMs: groupPhaseMs(options.file, options.name, intervalMs), nowMs: () => clock.nowMs() },
+  #run(group: Running): void {
+    if (group.actor !== null) return
+    const { clock, runtime } = this.#parts
+    const { intervalMs, options, key } = group.state
+    const phaseMs = groupPhaseMs(options.file, options.name, intervalMs)
+    group.actor = runtime.start({
+      id: key,
+      kind: 'rule-group',
+      machine: ruleGroup,
+      input: (failed) => {
+        if (failed !== null) group.state = group.state.successor(this.#environment, !failed.again)
+        return { work: group.state, intervalMs, phaseMs, nowMs: () => clock.nowMs(), before: failed?.snapshot.context ?? null }
+      },
+      stopEvent: { type: 'stop' },
+      onFailure: () => group.state.cancel(),
     })
-    const ended = new Promise<void>((resolve, reject) => {
-      actor.subscribe({ complete: resolve, error: reject })
-    })
-    // an error is our own bug: it is reported when the group is ended, and must not end the process before
-    ended.catch((thrown: unknown) => this.#parts.logger.error({ group: state.key, err: String(thrown) }, 'Rule group stopped'))
-    actor.start()
-    return { actor, ended }
   }
 
-  async #end({ machine }: Running): Promise<void> {
-    if (machine === null) return
-    if (machine.actor.getSnapshot().status === 'active') machine.actor.send({ type: 'stop' })
-    await machine.ended.catch(() => {})
+  async #end({ actor }: Running): Promise<void> {
+    await actor?.stop(Infinity)
   }
 
   /** Two intervals give a renamed group or rule time to write the same series again. */

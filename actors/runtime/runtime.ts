@@ -3,32 +3,52 @@ import type { AnyStateMachine } from 'xstate'
 import { assert } from '../../src/base/assert.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { MetricsRegistry } from '../../src/base/metrics.ts'
+import type { Rng } from '../../src/base/rng.ts'
 import type { Clock } from '../../src/ports/clock.ts'
-import type { Random } from '../../src/ports/random.ts'
 import type { Bus } from '../../cluster/ports.ts'
-import { SupervisedActor, type ActorHandle, type ActorSpec } from './supervised.ts'
+import { xstateClock, type MachineClock } from './clock.ts'
+import { SupervisedActor, type ActorHandle, type ActorParts, type ActorSpec, type Known } from './supervised.ts'
 
-export type RuntimeParts = Readonly<{ clock: Clock; bus: Bus; random: Random; logger: Logger; metrics: MetricsRegistry }>
+export type RuntimeParts = Readonly<{
+  clock: Clock
+  /** Null: actors are reached from within the process alone. */
+  bus: Bus | null
+  random: Pick<Rng, 'next'>
+  logger: Logger
+  metrics: MetricsRegistry
+}>
 
-/** What a runtime knows of an actor without knowing its machine. */
-type Known = Pick<ActorHandle<AnyStateMachine>, 'id' | 'status' | 'restarts' | 'waitingMessages' | 'stop'> & Readonly<{ kind: string }>
+/** What a status page shows of an actor. */
+export type ActorStatusLine = Readonly<{
+  id: string
+  kind: string
+  status: string
+  /** Where its machine stands; '' while there is none. */
+  state: string
+  restarts: number
+  waitingMessages: number
+}>
 
 export class ActorRuntime {
   readonly #parts: RuntimeParts
+  readonly #machineClock: MachineClock
   /** In the order they were started. */
-  readonly #actors = new Map<string, Known>()
+  readonly #actors = new Set<Known>()
+  /** What the actors of a kind share. */
+  readonly #kinds = new Map<string, ActorParts>()
   readonly #metrics
   #stopping = false
 
   constructor(parts: RuntimeParts) {
     this.#parts = parts
+    this.#machineClock = xstateClock(parts.clock)
     const { metrics } = parts
     this.#metrics = {
       running: metrics.gauge('promhive_actors', 'Actors by kind.', ['kind']),
       messages: metrics.counter('promhive_actor_messages_total', 'Messages actors took from their mailboxes.', ['kind']),
       refused: metrics.counter(
         'promhive_actor_messages_refused_total',
-        'Messages refused because a mailbox was full or did not understand them.',
+        'Messages refused because a mailbox was full, did not understand them, or its actor had ended.',
         ['kind'],
       ),
       restarts: metrics.counter('promhive_actor_restarts_total', 'Restarts of actors after a failure.', ['kind']),
@@ -39,51 +59,47 @@ export class ActorRuntime {
   }
 
   start<M extends AnyStateMachine>(spec: ActorSpec<M>): ActorHandle<M> {
-    assert(!this.#actors.has(spec.id), `actor ${spec.id} is running already`)
     assert(!this.#stopping, `actor ${spec.id} started while the runtime stops`)
+    const { kind } = spec
+    let shared = this.#kinds.get(kind)
+    if (shared === undefined) this.#kinds.set(kind, (shared = this.#shared(kind)))
+    this.#metrics.running.labels(kind).inc()
+    const actor = new SupervisedActor(spec, shared)
+    this.#actors.add(actor)
+    actor.start()
+    return actor
+  }
+
+  #shared(kind: string): ActorParts {
     const { clock, bus, random, logger } = this.#parts
     const { running, messages, refused, restarts, snapshots } = this.#metrics
-    const { kind } = spec
-    running.labels(kind).inc()
-    const actor = new SupervisedActor(spec, {
+    const [taken, turnedAway, again, unsaved] = [messages, refused, restarts, snapshots].map((metric) => metric.labels(kind))
+    return {
       clock,
+      machineClock: this.#machineClock,
       bus,
       random,
       logger: logger.child({ component: kind }),
       counts: {
-        messages: () => messages.labels(kind).inc(),
-        refused: () => refused.labels(kind).inc(),
-        restarted: () => restarts.labels(kind).inc(),
-        snapshotFailed: () => snapshots.labels(kind).inc(),
+        messages: () => taken!.inc(),
+        refused: () => turnedAway!.inc(),
+        restarted: () => again!.inc(),
+        snapshotFailed: () => unsaved!.inc(),
       },
-      ended: () => {
+      ended: (actor) => {
         running.labels(kind).inc(-1)
-        this.#actors.delete(spec.id)
+        this.#actors.delete(actor)
       },
-    })
-    this.#actors.set(spec.id, {
-      kind,
-      id: spec.id,
-      get status() {
-        return actor.status
-      },
-      get restarts() {
-        return actor.restarts
-      },
-      get waitingMessages() {
-        return actor.waitingMessages
-      },
-      stop: (deadlineMs) => actor.stop(deadlineMs),
-    })
-    return actor
+    }
   }
 
   /** For status pages, in the order of start. */
-  list(): readonly Readonly<{ id: string; kind: string; status: string; restarts: number; waitingMessages: number }>[] {
-    return Array.from(this.#actors.values(), ({ id, kind, status, restarts, waitingMessages }) => ({
+  list(): readonly ActorStatusLine[] {
+    return Array.from(this.#actors, ({ id, kind, status, state, restarts, waitingMessages }) => ({
       id,
       kind,
       status,
+      state,
       restarts,
       waitingMessages,
     }))
@@ -98,7 +114,7 @@ export class ActorRuntime {
     const { clock } = this.#parts
     const endMs = clock.monotonicMs() + deadlineMs
     const late: string[] = []
-    const actors = [...this.#actors.values()].reverse()
+    const actors = [...this.#actors].reverse()
     while (actors.length > 0) {
       const together = [actors.shift()!]
       while (actors.length > 0 && actors[0]!.kind === together[0]!.kind) together.push(actors.shift()!)

@@ -3,8 +3,9 @@
 //   running ──machine fails──▶ waiting ──back-off──▶ running         running ──final state──▶ done
 //   stop: the stop event is sent and the final state awaited; after the deadline, or without a stop event, the machine is cut short ──▶ stopped
 //
-// The back-off doubles from failure to failure up to a cap, with jitter, and starts anew after a quiet time. A restart begins from the last
-// snapshot; where the machine fails again before it was quiet, from nothing, because the snapshot may be the reason.
+// The back-off grows from failure to failure (back-off.ts) and starts anew after a quiet time. A restart begins from the state the machine
+// failed in, or from its last snapshot where one is stored. Where it fails again before it was quiet that state may be the reason: the snapshot is
+// left, and whoever makes the input is told.
 import {
   createActor,
   type Actor,
@@ -17,13 +18,11 @@ import {
 import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Clock, Timer } from '../../src/ports/clock.ts'
-import type { Random } from '../../src/ports/random.ts'
+import type { Rng } from '../../src/base/rng.ts'
 import type { Bus } from '../../cluster/ports.ts'
-import { xstateClock } from './clock.ts'
+import { backOffMs, restartDefault, type RestartPolicy } from './back-off.ts'
+import type { MachineClock } from './clock.ts'
 import { Mailbox, type MailboxOptions } from './mailbox.ts'
-
-export type RestartPolicy = Readonly<{ firstMs: number; maxMs: number; quietMs: number }>
-export const restartDefault: RestartPolicy = { firstMs: 250, maxMs: 60_000, quietMs: 60_000 }
 
 /** Where the state of a machine outlives it. Values are what XState persists: plain data. */
 export type SnapshotStore = Readonly<{
@@ -33,138 +32,199 @@ export type SnapshotStore = Readonly<{
   everyMs: number
 }>
 
+/** The state a machine failed in. `again`: it failed before, and was not quiet in between, so the state itself may be the reason. */
+export type FailedState<M extends AnyStateMachine> = Readonly<{ snapshot: SnapshotFrom<M>; again: boolean }>
+
 export type ActorSpec<M extends AnyStateMachine> = Readonly<{
-  /** Unique in the runtime. */
+  /** What it is called in the log and on status pages. */
   id: string
   /** What the actor is, for metrics: `rule-group`, `notifier`. */
   kind: string
   machine: M
-  /** For every start. */
-  input: () => InputFrom<M>
+  /** For every start. Null at the first. */
+  input: (failed: FailedState<M> | null) => InputFrom<M>
+  /** What it is asked over the Bus. */
   mailbox?: MailboxOptions<EventFromLogic<M>>
+  /** Default: limits.mailboxMessagesMax. */
+  messagesMax?: number
   /** While true, messages wait in the mailbox. */
   busy?: (snapshot: SnapshotFrom<M>) => boolean
   /** `load` gives null where there is nothing. */
   snapshot?: SnapshotStore
   /** Asks the machine to end in its own time. */
   stopEvent?: EventFromLogic<M>
+  /** Where it is to be stopped while it waits for its restart it is started once more, because it has something to finish. */
+  finishes?: boolean
   restart?: Partial<RestartPolicy>
+  /** Told of every failure, before the restart is waited for. */
+  onFailure?: (thrown: unknown) => void
+  /** Told once that it has ended. */
+  onEnd?: (how: 'done' | 'stopped') => void
 }>
 
 export type ActorStatus = 'starting' | 'running' | 'waiting' | 'done' | 'stopped'
 
+/** What all actors of a kind share. */
 export type ActorParts = Readonly<{
   clock: Clock
-  bus: Bus
-  random: Random
+  machineClock: MachineClock
+  bus: Bus | null
+  random: Pick<Rng, 'next'>
   logger: Logger
   counts: Readonly<{ messages: () => void; refused: () => void; restarted: () => void; snapshotFailed: () => void }>
-  ended: () => void
+  ended: (actor: Known) => void
 }>
 
-/** What whoever started an actor holds. */
-export interface ActorHandle<M extends AnyStateMachine> {
+/** What a runtime knows of an actor without knowing its machine. */
+export interface Known {
   readonly id: string
+  readonly kind: string
   readonly status: ActorStatus
   readonly restarts: number
   readonly waitingMessages: number
+  /** Where the machine stands: the name of its state, or of its states. */
+  readonly state: string
+  /** True where it ended by itself within the time. Without a limit (Infinity) it is waited for however long it takes. */
+  stop(deadlineMs: number): Promise<boolean>
+}
+
+/** What whoever started an actor holds. */
+export interface ActorHandle<M extends AnyStateMachine> extends Known {
   /** The machine's state; null while there is none. */
   snapshot(): SnapshotFrom<M> | null
-  /** An event from within the process, past the mailbox; dropped while the machine is not running. */
-  send(event: EventFromLogic<M>): void
-  /** True where it ended by itself within the time. */
-  stop(deadlineMs: number): Promise<boolean>
+  /**
+   * An event from within the process. A running machine takes it before this returns, unless it is busy; else it waits in the mailbox. False,
+   * and counted, where the mailbox is full or the actor has ended.
+   */
+  send(event: EventFromLogic<M>): boolean
   /** Resolves when it is done or stopped. */
   readonly ended: Promise<void>
 }
 
 export class SupervisedActor<M extends AnyStateMachine> implements ActorHandle<M> {
-  readonly id: string
   status: ActorStatus = 'starting'
   restarts = 0
-  readonly ended: Promise<void>
   readonly #spec: ActorSpec<M>
   readonly #parts: ActorParts
-  readonly #policy: RestartPolicy
-  readonly #mailbox: Mailbox<EventFromLogic<M>> | null
-  readonly #finish: () => void
+  readonly #mailbox: Mailbox<EventFromLogic<M>>
   #actor: Actor<M> | null = null
+  /** Failures in a row. */
   #failures = 0
+  /** The state it failed in. */
+  #failed: SnapshotFrom<M> | null = null
   #startedMs = 0
   #timer: Timer | null = null
   #saveTimer: Timer | null = null
-  #saving: Promise<void> = Promise.resolve()
+  #saving: Promise<void> | null = null
   #changed = false
   #pumping = false
   #stopping = false
+  #waiters: (() => void)[] | null = null
 
   constructor(spec: ActorSpec<M>, parts: ActorParts) {
-    this.id = spec.id
     this.#spec = spec
     this.#parts = parts
-    this.#policy = { ...restartDefault, ...spec.restart }
-    let finish = (): void => {}
-    this.ended = new Promise((resolve) => (finish = resolve))
-    this.#finish = finish
-    this.#mailbox =
-      spec.mailbox === undefined ? null : new Mailbox(parts.bus, spec.id, spec.mailbox, () => this.#pump(), parts.counts.refused)
+    this.#mailbox = new Mailbox(spec.messagesMax)
+    if (spec.mailbox !== undefined) this.#mailbox.listen(parts.bus!, spec.id, spec.mailbox, () => this.#pump(), parts.counts.refused)
+  }
+
+  /** To be called once. Where no snapshot has to be loaded the machine runs when this returns. */
+  start(): void {
     void this.#start()
   }
 
+  get id(): string {
+    return this.#spec.id
+  }
+  get kind(): string {
+    return this.#spec.kind
+  }
   get waitingMessages(): number {
-    return this.#mailbox?.length ?? 0
+    return this.#mailbox.length
+  }
+  get state(): string {
+    if (this.#actor === null) return ''
+    const { value } = this.#actor.getSnapshot() as AnyMachineSnapshot
+    return typeof value === 'string' ? value : JSON.stringify(value)
+  }
+  get ended(): Promise<void> {
+    return this.#hasEnded ? Promise.resolve() : new Promise((resolve) => (this.#waiters ??= []).push(resolve))
+  }
+  get #hasEnded(): boolean {
+    return this.status === 'done' || this.status === 'stopped'
   }
   snapshot(): SnapshotFrom<M> | null {
     return this.#actor === null ? null : this.#actor.getSnapshot()
   }
-  send(event: EventFromLogic<M>): void {
-    this.#actor?.send(event)
+
+  send(event: EventFromLogic<M>): boolean {
+    if (this.#hasEnded || !this.#mailbox.post(event)) {
+      this.#parts.counts.refused()
+      return false
+    }
+    this.#pump()
+    return true
   }
 
   async stop(deadlineMs: number): Promise<boolean> {
-    if (this.status === 'done' || this.status === 'stopped') return this.status === 'done'
-    this.#stopping = true
+    if (this.#hasEnded) return this.status === 'done'
+    const { stopEvent, finishes } = this.#spec
     this.#timer?.cancel()
+    if (finishes === true && this.status === 'waiting') await this.#start()
+    this.#stopping = true
     let timely = false
-    if (this.#actor !== null && this.#spec.stopEvent !== undefined) {
-      this.#actor.send(this.#spec.stopEvent)
-      timely = await Promise.race([this.ended.then(() => true), this.#parts.clock.sleep(deadlineMs).then(() => false)])
+    if (this.#actor !== null && stopEvent !== undefined) {
+      this.#actor.send(stopEvent)
+      timely = await this.#endsWithin(deadlineMs)
     }
     if (!timely) await this.#end('stopped')
     return timely
   }
 
+  #endsWithin(deadlineMs: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = deadlineMs === Infinity ? null : this.#parts.clock.after(deadlineMs, () => resolve(false))
+      void this.ended.then(() => {
+        timer?.cancel()
+        resolve(this.status === 'done')
+      })
+    })
+  }
+
   async #start(): Promise<void> {
     const { snapshot: store, machine, input } = this.#spec
+    const { clock, machineClock, logger, counts } = this.#parts
     let state: unknown = null
     if (store !== undefined && this.#failures < 2) {
       try {
         state = await store.load()
       } catch (thrown) {
-        this.#parts.counts.snapshotFailed()
-        this.#parts.logger.warn({ actor: this.id, err: messageOf(thrown) }, 'Cannot load the snapshot of an actor, it starts from nothing')
+        counts.snapshotFailed()
+        logger.warn({ actor: this.id, err: messageOf(thrown) }, 'Cannot load the snapshot of an actor, it starts from nothing')
       }
     }
-    if (this.#stopping || this.status === 'stopped') return
+    if (this.#stopping || this.#hasEnded) return
     let actor: Actor<M>
     try {
       // XState types options by the machine, which is open here.
       const create = createActor as unknown as (logic: M, options: Readonly<Record<string, unknown>>) => Actor<M>
-      actor = create(machine, { clock: xstateClock(this.#parts.clock), input: input(), ...(state === null ? {} : { snapshot: state }) })
+      const given = input(this.#failed === null ? null : { snapshot: this.#failed, again: this.#failures > 1 })
+      actor = create(machine, { clock: machineClock, input: given, ...(state === null ? {} : { snapshot: state }) })
     } catch (thrown) {
-      return this.#failed(thrown)
+      return this.#fail(thrown)
     }
+    this.#failed = null
     this.#actor = actor
     this.status = 'running'
-    this.#startedMs = this.#parts.clock.monotonicMs()
+    this.#startedMs = clock.monotonicMs()
     actor.subscribe({
       next: () => {
         this.#changed = true
         // Later: the machine is still in the middle of its transition.
-        queueMicrotask(() => this.#pump())
+        if (this.#mailbox.length > 0) queueMicrotask(() => this.#pump())
       },
       error: (thrown) => {
-        if (this.#actor === actor) this.#failed(thrown)
+        if (this.#actor === actor) this.#fail(thrown)
       },
       complete: () => {
         if (this.#actor === actor && (actor.getSnapshot() as AnyMachineSnapshot).status === 'done') void this.#end('done')
@@ -176,20 +236,35 @@ export class SupervisedActor<M extends AnyStateMachine> implements ActorHandle<M
     this.#pump()
   }
 
-  #failed(thrown: unknown): void {
+  #fail(thrown: unknown): void {
     const { clock, random, logger, counts } = this.#parts
+    const { onFailure, restart } = this.#spec
+    const policy = restart === undefined ? restartDefault : { ...restartDefault, ...restart }
+    this.#failed = this.#actor?.getSnapshot() ?? this.#failed
     this.#actor = null
+    // XState leaves what a machine that failed has invoked running
+    const { children } = (this.#failed ?? { children: {} }) as Pick<AnyMachineSnapshot, 'children'>
+    for (const name in children) children[name]?.send({ type: 'xstate.stop' })
     this.#saveTimer?.cancel()
-    this.#mailbox?.failOwed(`${this.id} failed: ${messageOf(thrown)}`)
-    if (this.status === 'running' && clock.monotonicMs() - this.#startedMs >= this.#policy.quietMs) this.#failures = 0
-    if (this.#stopping) return void this.#end('stopped')
-    const delayMs = Math.min(this.#policy.maxMs, this.#policy.firstMs * 2 ** this.#failures) * (0.5 + random.next() / 2)
+    this.#mailbox.failOwed(`${this.id} failed: ${messageOf(thrown)}`)
+    if (this.status === 'running' && clock.monotonicMs() - this.#startedMs >= policy.quietMs) this.#failures = 0
+    const delayMs = backOffMs(policy, this.#failures, random)
     this.#failures++
+    const stack = thrown instanceof Error ? thrown.stack : undefined
+    const told = { actor: this.id, err: messageOf(thrown), stack }
+    try {
+      onFailure?.(thrown)
+    } catch (again) {
+      logger.error({ actor: this.id, err: messageOf(again) }, 'Cannot tidy up after an actor that failed')
+    }
+    if (this.#stopping || this.#hasEnded) {
+      logger.error(told, 'Actor failed and has ended')
+      return void this.#end('stopped')
+    }
     this.restarts++
     this.status = 'waiting'
     counts.restarted()
-    const stack = thrown instanceof Error ? thrown.stack : undefined
-    logger.error({ actor: this.id, err: messageOf(thrown), stack, restart_in: `${Math.round(delayMs)}ms` }, 'Actor failed')
+    logger.error({ ...told, restart_in: `${Math.round(delayMs)}ms` }, 'Actor failed')
     this.#timer = clock.after(delayMs, () => void this.#start())
   }
 
@@ -198,10 +273,9 @@ export class SupervisedActor<M extends AnyStateMachine> implements ActorHandle<M
     if (this.#pumping) return
     this.#pumping = true
     try {
-      while (this.#mailbox !== null && this.#actor !== null && this.status === 'running' && !this.#stopping) {
+      while (this.#actor !== null && this.status === 'running' && !this.#stopping && this.#mailbox.length > 0) {
         if (this.#spec.busy?.(this.#actor.getSnapshot()) === true) break
-        const event = this.#mailbox.take()
-        if (event === undefined) break
+        const event = this.#mailbox.take()!
         this.#parts.counts.messages()
         this.#actor.send(event)
       }
@@ -220,7 +294,7 @@ export class SupervisedActor<M extends AnyStateMachine> implements ActorHandle<M
     const actor = this.#actor
     if (!this.#changed || actor === null) return
     this.#changed = false
-    this.#saving = this.#saving.then(async () => {
+    const saved = async (): Promise<void> => {
       try {
         await this.#spec.snapshot!.save(actor.getPersistedSnapshot())
       } catch (thrown) {
@@ -228,22 +302,28 @@ export class SupervisedActor<M extends AnyStateMachine> implements ActorHandle<M
         this.#parts.counts.snapshotFailed()
         this.#parts.logger.warn({ actor: this.id, err: messageOf(thrown) }, 'Cannot save the snapshot of an actor')
       }
-    })
+    }
+    this.#saving = this.#saving === null ? saved() : this.#saving.then(saved)
   }
 
   async #end(status: 'done' | 'stopped'): Promise<void> {
-    if (this.status === 'done' || this.status === 'stopped') return this.ended
+    if (this.#hasEnded) return this.ended
     this.status = status
     this.#timer?.cancel()
     this.#saveTimer?.cancel()
-    this.#mailbox?.close(`${this.id} has ended`)
+    this.#mailbox.close(`${this.id} has ended`)
     // A machine that came to its end has nothing to come back to.
     if (status === 'stopped' && this.#spec.snapshot !== undefined) this.#save()
     const actor = this.#actor
     this.#actor = null
-    await this.#saving
+    if (this.#saving !== null) await this.#saving
     actor?.stop()
-    this.#parts.ended()
-    this.#finish()
+    this.#parts.ended(this)
+    try {
+      this.#spec.onEnd?.(status)
+    } catch (thrown) {
+      this.#parts.logger.error({ actor: this.id, err: messageOf(thrown) }, 'Cannot tidy up after an actor that ended')
+    }
+    for (const waiter of this.#waiters?.splice(0) ?? []) waiter()
   }
 }

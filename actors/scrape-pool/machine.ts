@@ -3,31 +3,33 @@ import type { TargetGroup } from '../../src/model/target-group.ts'
 import type { JobSupplies } from '../../src/scrape/target-scrape.ts'
 import type { ScrapePool } from './pool.ts'
 
-export type PoolEvent =
-  { type: 'sync'; groups: readonly TargetGroup[] } | { type: 'reload'; job: JobSupplies } | { type: 'dissolve' } | { type: 'stop' }
+export type PoolEvent = { type: 'sync'; groups: readonly TargetGroup[] } | { type: 'reload'; job: JobSupplies } | { type: 'dissolve' }
+
+/** `groups` are the newest of discovery. `isRestart`: the machine failed before, in the middle of something. */
+export type PoolInput = Readonly<{ pool: ScrapePool; groups: () => readonly TargetGroup[] | undefined; isRestart: boolean }>
 
 /**
- * The life of one job's scraping; the pool does the work, in an actor of its own, for it starts actors itself.
+ * The life of one job's scraping; the pool does the work, in an actor of its own, for it starts actors itself. The targets do not live in this
+ * machine: they are scraped while it is started again.
  *
  *   scraping ──sync | reload──▶ scraping
  *   scraping ──dissolve──▶ dissolving (series end one by one; the job is gone from the configuration)
- *   stop ──▶ stopped (final), from anywhere: at once, without staleness markers
  */
 export const scrapePool = setup({
   types: {
-    input: {} as { pool: ScrapePool },
-    context: {} as { pool: ScrapePool },
+    input: {} as PoolInput,
+    context: {} as PoolInput,
     events: {} as PoolEvent,
   },
   actors: {
-    work: fromCallback<AnyEventObject, { pool: ScrapePool }>(({ input: { pool }, receive }) => {
+    work: fromCallback<AnyEventObject, PoolInput>(({ input: { pool, groups, isRestart }, receive }) => {
+      if (isRestart) pool.recover(groups() ?? [])
       receive((event) => {
         const todo = event as PoolEvent
         if (todo.type === 'sync') pool.sync(todo.groups)
         else if (todo.type === 'reload') pool.reload(todo.job)
         else if (todo.type === 'dissolve') pool.dissolve()
       })
-      return () => pool.stop()
     }),
   },
   actions: {
@@ -38,7 +40,6 @@ export const scrapePool = setup({
   context: ({ input }) => input,
   invoke: { id: 'work', src: 'work', input: ({ context }) => context },
   initial: 'scraping',
-  on: { stop: '.stopped' },
   states: {
     scraping: {
       on: {
@@ -48,6 +49,5 @@ export const scrapePool = setup({
       },
     },
     dissolving: {},
-    stopped: { type: 'final' },
   },
 })

@@ -1,6 +1,5 @@
 // All scraping of a process: the jobs of a configuration on one side, target groups from discovery on the other, a pool for each job between them.
 // Plain data out for the API (FEATURES 6.16–6.18).
-import { createActor, type ActorRefFrom } from 'xstate'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { MetricFamily, MetricsRegistry } from '../../src/base/metrics.ts'
@@ -18,10 +17,13 @@ import { scrapeMetrics } from '../../src/scrape/metrics.ts'
 import type { ScrapeFeatures, ScrapeOptions } from '../../src/scrape/options.ts'
 import type { FamilyMetadata } from '../../src/scrape/series-cache.ts'
 import { jobSupplies, type FailureLog, type ScrapeSupplies, type TargetHealth } from '../../src/scrape/target-scrape.ts'
+import type { ActorRuntime } from '../runtime/runtime.ts'
+import type { ActorHandle } from '../runtime/supervised.ts'
 import { scrapePool } from './machine.ts'
 import { ScrapePool } from './pool.ts'
 
 export type ScrapeManagerSetup = Readonly<{
+  runtime: ActorRuntime
   appender: Appender
   clock: Clock
   http: Http
@@ -55,7 +57,7 @@ export type ActiveTarget = Readonly<{
 export type DroppedTarget = Readonly<{ scrapePool: string; discoveredLabels: Labels }>
 export type TargetMetadata = Readonly<{ target: Labels; entries: readonly FamilyMetadata[] }>
 
-type Job = { options: ScrapeOptions; pool: ScrapePool; actor: ActorRefFrom<typeof scrapePool>; client: HttpClient }
+type Job = { options: ScrapeOptions; pool: ScrapePool; actor: ActorHandle<typeof scrapePool>; client: HttpClient }
 
 export class ScrapeManager {
   readonly #setup: ScrapeManagerSetup
@@ -146,7 +148,7 @@ export class ScrapeManager {
     this.#stopped = true
     this.#timer?.cancel()
     const jobs = [...this.#jobs.values(), ...this.#dissolving]
-    for (const job of jobs) job.actor.send({ type: 'stop' })
+    await Promise.all(jobs.map((job) => job.actor.stop(0)))
     this.#jobs.clear()
     this.#dissolving = []
     for (const log of this.#failureLogs.values()) log.close()
@@ -225,9 +227,14 @@ export class ScrapeManager {
 
   #start(options: ScrapeOptions): Job {
     const client = this.#setup.http.client(options.http)
-    const pool = new ScrapePool(this.#supplies, this.#jobSupplies(options, client), this.#setup.offsetSeed)
-    const actor = createActor(scrapePool, { input: { pool } })
-    actor.start()
+    const pool = new ScrapePool(this.#supplies, this.#jobSupplies(options, client), this.#setup.runtime, this.#setup.offsetSeed)
+    const actor = this.#setup.runtime.start({
+      id: options.jobName,
+      kind: 'scrape-pool',
+      machine: scrapePool,
+      input: (failed) => ({ pool, groups: () => this.#groups.get(options.jobName), isRestart: failed !== null }),
+      onEnd: () => pool.stop(),
+    })
     const groups = this.#groups.get(options.jobName)
     if (groups !== undefined) actor.send({ type: 'sync', groups })
     return { options, pool, actor, client }
@@ -270,7 +277,7 @@ export class ScrapeManager {
   #tidyDissolved(): void {
     this.#dissolving = this.#dissolving.filter((job) => {
       if (job.pool.leavingCount > 0) return true
-      job.actor.send({ type: 'stop' })
+      void job.actor.stop(0)
       void job.client.close().catch((thrown: unknown) => this.#setup.logger.warn({ err: messageOf(thrown) }, 'cannot close HTTP client'))
       return false
     })

@@ -1,24 +1,25 @@
 // The targets of one job: who is scraped, who was dropped, who is leaving. The data plane of the scrape-pool machine.
-import { createActor, fromCallback, fromPromise, type ActorRefFrom, type AnyEventObject } from 'xstate'
 import { messageOf } from '../../src/base/errors.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
 import { labelOfInterval, TargetScrape, type JobSupplies, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
 import { populateGroup, slotOffset, type Target, type TargetsOfGroup } from '../../src/scrape/target.ts'
-import { xstateClock } from '../runtime/clock.ts'
-import { ScrapeCycle, type Slots } from '../target/cycle.ts'
-import { target as targetMachine, type CycleOrder } from '../target/machine.ts'
+import type { ActorRuntime } from '../runtime/runtime.ts'
+import type { ActorHandle } from '../runtime/supervised.ts'
+import type { Slots } from '../target/cycle.ts'
+import { target as targetMachine } from '../target/machine.ts'
 
 type Member = {
-  readonly scrape: TargetScrape
-  readonly actor: ActorRefFrom<typeof targetMachine>
-  readonly ended: AbortController
+  scrape: TargetScrape
+  actor: ActorHandle<typeof targetMachine>
+  ended: AbortController
   /** Of the last sync. */
   present: boolean
 }
 
 export class ScrapePool {
   readonly #supplies: ScrapeSupplies
+  readonly #runtime: ActorRuntime
   readonly #seed: bigint
   #job: JobSupplies
   /** Being scraped, by target key. */
@@ -30,9 +31,13 @@ export class ScrapePool {
   #populated = new WeakMap<TargetGroup, TargetsOfGroup>()
   #dropped: Labels[] = []
   #droppedCount = 0
+  /** Not '': every scrape fails with it. */
+  #limitError = ''
+  #dissolved = false
 
-  constructor(supplies: ScrapeSupplies, job: JobSupplies, offsetSeed: bigint) {
+  constructor(supplies: ScrapeSupplies, job: JobSupplies, runtime: ActorRuntime, offsetSeed: bigint) {
     this.#supplies = supplies
+    this.#runtime = runtime
     this.#job = job
     this.#seed = offsetSeed
     supplies.metrics.poolTargetLimit.labels(job.options.jobName).set(job.options.targetLimit)
@@ -88,6 +93,13 @@ export class ScrapePool {
     metrics.reloadLength.labels(labelOfInterval(job.options.intervalMs)).observe((clock.monotonicMs() - startMs) / 1000)
   }
 
+  /** After a failure of the pool's machine, in the middle of whatever it did: nothing it had worked out is trusted. Targets were scraped all the time. */
+  recover(groups: readonly TargetGroup[]): void {
+    this.#populated = new WeakMap()
+    if (this.#dissolved) this.dissolve()
+    else this.sync(groups)
+  }
+
   /** Ends scraping; scrapes under way are cut off. No staleness markers: another process, or this one started again, goes on with the series. */
   stop(): void {
     const { metrics } = this.#supplies
@@ -102,6 +114,7 @@ export class ScrapePool {
 
   /** Ends scraping because the job is gone from the configuration: every target leaves, with staleness markers in the end. */
   dissolve(): void {
+    this.#dissolved = true
     for (const [key, member] of this.#active) this.#leave(key, member)
   }
 
@@ -141,7 +154,7 @@ export class ScrapePool {
       return
     }
     const leaving = this.#leaving.get(target.key)
-    if (leaving !== undefined && leaving.actor.getSnapshot().matches('ending') === false) {
+    if (leaving !== undefined && leaving.actor.snapshot()?.matches('ending') === false) {
       this.#leaving.delete(target.key)
       this.#active.set(target.key, leaving)
       leaving.present = true
@@ -168,34 +181,39 @@ export class ScrapePool {
   #start(target: Target): Member {
     const { clock } = this.#supplies
     const scrape = new TargetScrape(this.#supplies, this.#job, target)
-    const ended = new AbortController()
-    const machine = targetMachine.provide({
-      actors: {
-        cycle: fromCallback<AnyEventObject, Slots>(({ input, receive, sendBack }) => {
-          const cycle = new ScrapeCycle(
-            input,
-            clock,
-            (slotMs) => scrape.scrape(slotMs, ended.signal),
-            () => sendBack({ type: 'rested', slotMs: cycle.slotMs, scrapes: cycle.scrapes }),
-            (thrown) => this.#job.logger.error({ target: scrape.target.url, err: messageOf(thrown) }, 'Scrape failed'),
-          )
-          receive((event) => {
-            const order = event as CycleOrder
-            if (order.type === 'leave') cycle.leave()
-            else if (order.type === 'return') cycle.stay()
-            else if (order.type === 'slots') cycle.changeSlots(order.slots)
-          })
-          return () => cycle.stop()
-        }),
-        end: fromPromise(({ input }: { input: { timeMs: number } }) => scrape.end(input.timeMs)),
+    const member: Omit<Member, 'actor'> & Partial<Member> = { scrape, ended: new AbortController(), present: true }
+    const work = {
+      scrape: (slotMs: number) => member.scrape.scrape(slotMs, member.ended.signal),
+      end: (timeMs: number) => member.scrape.end(timeMs),
+    }
+    const actor = this.#runtime.start({
+      id: target.url,
+      kind: 'target',
+      machine: targetMachine,
+      input: () => ({ ...this.#slots(member.scrape.target), work, clock }),
+      onFailure: (thrown) => this.#renew(member as Member, thrown),
+      onEnd: () => {
+        if (this.#leaving.get(target.key) === member) this.#leaving.delete(target.key)
+        member.scrape.release()
       },
     })
-    const actor = createActor(machine, { clock: xstateClock(clock), input: { ...this.#slots(target), nowMs: () => clock.nowMs() } })
-    actor.subscribe({
-      error: (thrown) => this.#job.logger.error({ target: target.url, err: messageOf(thrown) }, 'Target actor failed'),
-    })
-    actor.start()
-    return { scrape, actor, ended, present: true }
+    return Object.assign(member, { actor })
+  }
+
+  /** The machine failed: it starts again with nothing of what its scrapes had learnt, for that may be the reason. */
+  #renew(member: Member, thrown: unknown): void {
+    const { target } = member.scrape
+    member.ended.abort()
+    member.ended = new AbortController()
+    const scrape = new TargetScrape(this.#supplies, this.#job, target)
+    scrape.forceError(this.#limitError)
+    scrape.health = 'down'
+    scrape.lastError = `BUG: ${messageOf(thrown).replace(/^BUG: /, '')}; scraping starts again`
+    const before = member.scrape
+    member.scrape = scrape
+    // one that leaves must not be scraped again
+    if (this.#leaving.get(target.key) === member) void member.actor.stop(0)
+    before.release()
   }
 
   #leave(key: string, member: Member): void {
@@ -203,20 +221,12 @@ export class ScrapePool {
     const before = this.#leaving.get(key)
     if (before !== undefined) this.#release(before)
     this.#leaving.set(key, member)
-    member.actor.subscribe({
-      complete: () => {
-        if (this.#leaving.get(key) !== member) return
-        this.#leaving.delete(key)
-        member.scrape.release()
-      },
-    })
     member.actor.send({ type: 'leave' })
   }
 
   #release(member: Member): void {
     member.ended.abort()
-    member.actor.send({ type: 'release' })
-    member.scrape.release()
+    void member.actor.stop(0)
   }
 
   #applyTargetLimit(): void {
@@ -226,6 +236,7 @@ export class ScrapePool {
       this.#supplies.metrics.exceededTargetLimit.inc()
       error = `target_limit exceeded (number of targets: ${this.#active.size}, limit: ${targetLimit})`
     }
+    this.#limitError = error
     for (const member of this.#active.values()) member.scrape.forceError(error)
   }
 }

@@ -2,17 +2,18 @@
 // simulator, inline; what comes from outside (disk, clock, port) is given to it.
 //
 //   open: newest whole snapshot of every shard ─▶ `opened` ─▶ records replay ─▶ `caughtUp` ─▶ ready
-import { createActor, type ActorRefFrom } from 'xstate'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
-import type { MetricFamily } from '../../src/base/metrics.ts'
+import { MetricsRegistry, type MetricFamily } from '../../src/base/metrics.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { LanePort } from '../../src/ports/compute.ts'
 import type { Disk } from '../../src/ports/disk.ts'
+import type { Random } from '../../src/ports/random.ts'
 import { ChunkStore } from '../../src/tsdb/head/chunk-store.ts'
 import { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
 import { Head } from '../../src/tsdb/head/head.ts'
-import { xstateClock } from '../runtime/clock.ts'
+import { ActorRuntime } from '../runtime/runtime.ts'
+import type { ActorHandle } from '../runtime/supervised.ts'
 import type { FromLane, LaneRecord, LaneSetup, ToLane } from './lane-protocol.ts'
 import { storageShard } from './machine.ts'
 import { countFields, publisherEpochs, Shard } from './shard.ts'
@@ -21,7 +22,9 @@ import { LaneBlocks } from './lane-blocks.ts'
 import { LaneJobs } from './lane-jobs.ts'
 import { laneRequests, type RequestContext } from './lane-requests.ts'
 
-export type LanePorts = Readonly<{ disk: Disk; clock: Clock }>
+export type LanePorts = Readonly<{ disk: Disk; clock: Clock; random: Random }>
+
+type Machines = ReadonlyMap<number, ActorHandle<typeof storageShard>>
 
 /** Everything a request may look at. */
 export type LaneState = Readonly<{
@@ -32,7 +35,7 @@ export type LaneState = Readonly<{
   blocks: LaneBlocks
   ports: LanePorts
   log: Logger
-  /** What has gone wrong with the head's files. */
+  /** What has gone wrong with the head's files, and the shards' actors. */
   families: () => readonly MetricFamily[]
 }>
 
@@ -55,10 +58,13 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const head = new Head(chunks, { samplesPerChunk: setup.samplesPerChunk, chunkRangeMs: setup.chunkRangeMs })
   const exemplars = new ExemplarRing(setup.exemplarsMax)
   const shards = new Map<number, Shard>()
-  const machines = new Map<number, ActorRefFrom<typeof storageShard>>()
+  const machines = new Map<number, ActorHandle<typeof storageShard>>()
+  const metrics = new MetricsRegistry()
+  const runtime = new ActorRuntime({ clock: ports.clock, random: ports.random, bus: null, logger: log, metrics })
   /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
   const snapshots = new Map<number, number>()
   let newestPublisher = 0
+  const caughtUp = new Set<number>()
   const damage = { snapshots: 0, snapshotWrites: 0 }
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
@@ -76,7 +82,16 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const startBehindBlocks = (shard: Shard): void => {
     if (shard.applied === 0) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(shard.id))
   }
-  const state: LaneState = { setup, head, exemplars, shards, blocks, ports, log, families: () => headFamilies(chunks, damage) }
+  const state: LaneState = {
+    setup,
+    head,
+    exemplars,
+    shards,
+    blocks,
+    ports,
+    log,
+    families: () => [...headFamilies(chunks, damage), ...metrics.families()],
+  }
 
   const snapshot = (shard: Shard): void => {
     const started = ports.clock.monotonicMs()
@@ -95,17 +110,21 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     }
   }
   for (const [id, shard] of shards) {
-    const machine = createActor(storageShard, {
-      clock: xstateClock(ports.clock),
-      input: {
+    const machine = runtime.start({
+      id: `shard ${id}`,
+      kind: 'storage-shard',
+      machine: storageShard,
+      input: () => ({
         nowMs: () => ports.clock.nowMs(),
         snapshotEveryMs: setup.snapshotEveryMs,
         snapshotOffsetMs: (id * setup.snapshotEveryMs) / setup.shardsTotal,
+        isReplaying: !caughtUp.has(id),
         snapshot: () => snapshot(shard),
         cut: () => blocks.startCut(shard, () => machines.get(id)!.send({ type: 'cutEnded' })),
-      },
+      }),
+      stopEvent: { type: 'close' },
+      finishes: true,
     })
-    machine.start()
     machines.set(id, machine)
   }
   const handlers = laneRequests(state)
@@ -127,12 +146,14 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         return
       case 'caughtUp':
         startBehindBlocks(shards.get(given.shard)!)
+        caughtUp.add(given.shard)
         machines.get(given.shard)!.send({ type: 'caughtUp' })
         return
       case 'request': {
         if (given.op === 'close') {
           jobs.stop()
-          for (const machine of machines.values()) machine.send({ type: 'close' })
+          // a shard closes within the call: its last snapshot is written when this goes on
+          for (const machine of machines.values()) void machine.stop(0)
           blocks.close()
           send({ kind: 'answer', id: given.id, body: null })
           return
@@ -149,7 +170,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
 function apply(
   records: readonly LaneRecord[],
   { shards, blocks }: LaneState,
-  machines: ReadonlyMap<number, ActorRefFrom<typeof storageShard>>,
+  machines: Machines,
   send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
 ): void {
   const offsets = new Float64Array(records.length * 2)

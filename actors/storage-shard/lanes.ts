@@ -4,7 +4,9 @@ import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Compute, Lane, LaneEntry } from '../../src/ports/compute.ts'
+import type { Rng } from '../../src/base/rng.ts'
 import type { Log, LogRecord } from '../../cluster/ports.ts'
+import { backOffMs, restartDefault } from '../runtime/back-off.ts'
 import { publisherEpochs } from './shard.ts'
 import { cancelSlots, type FromLane, type LaneRecord, type LaneSetup, type ToLane } from './lane-protocol.ts'
 
@@ -13,6 +15,7 @@ export type LanesOptions = Readonly<{
   entry: LaneEntry
   clock: Clock
   log: Log
+  random: Pick<Rng, 'next'>
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags'>
   lanes: number
@@ -28,7 +31,9 @@ interface Running {
   readonly follows: Map<number, () => void>
   outbox: LaneRecord[]
   flushing: boolean
-  restarts: number
+  startedMs: number
+  /** Ends in a row. */
+  failures: number
 }
 
 type Request = Readonly<{ lane: number; slot: number; resolve: (body: unknown) => void; reject: (thrown: unknown) => void }>
@@ -46,6 +51,8 @@ export class Lanes {
   publisher = 0
   /** Records to replay at start, and how many are done. */
   replay = { total: 0, done: 0 }
+  /** Starts of workers that had ended. */
+  restarts = 0
   /** Records that shards had to do without, because the log was damaged. */
   recordsLost = 0
 
@@ -60,7 +67,8 @@ export class Lanes {
       follows: new Map(),
       outbox: [],
       flushing: false,
-      restarts: 0,
+      startedMs: 0,
+      failures: 0,
     }))
   }
 
@@ -82,6 +90,7 @@ export class Lanes {
       (why) => this.#exited(running, why),
     )
     running.lane = lane
+    running.startedMs = this.#options.clock.monotonicMs()
     lane.onMessage((message) => this.#heard(running, message as FromLane, opened.resolve))
     await opened.promise
     const ends = running.shards.map((shard) => ({ shard, end: log.end(shard) }))
@@ -207,9 +216,12 @@ export class Lanes {
         this.#settle(id)?.reject(new PromhiveError('UNAVAILABLE', `storage worker ${running.index} ended: ${why}`))
     }
     if (this.#stopping) return
-    const delayMs = Math.min(30_000, 200 * 2 ** running.restarts++)
+    const { clock, random } = this.#options
+    if (clock.monotonicMs() - running.startedMs >= restartDefault.quietMs) running.failures = 0
+    const delayMs = Math.round(backOffMs(restartDefault, running.failures++, random))
+    this.restarts++
     this.#options.logger.error({ lane: running.index, why, delayMs }, 'a storage worker ended and is started again')
-    this.#options.clock.after(delayMs, () => {
+    clock.after(delayMs, () => {
       this.#start(running).catch((thrown: unknown) => this.#exited(running, String(thrown)))
     })
   }

@@ -3,6 +3,7 @@ import { setup } from 'xstate'
 /**
  * One storage shard's life in its worker. What it owns (series, chunks, blocks) is in Shard; the machine says when.
  *
+ *   starting ──▶ replaying, or ready where a machine before this one has got there
  *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
  *                             └──windowPassed──▶ cutting ──cutEnded──▶ snapshotting
  *
@@ -25,9 +26,10 @@ export const storageShard = setup({
 }).createMachine({
   id: 'storage-shard',
   context: ({ input }) => input,
-  initial: 'replaying',
+  initial: 'starting',
   on: { close: '.closed' },
   states: {
+    starting: { always: [{ guard: ({ context }) => context.isReplaying, target: 'replaying' }, { target: 'ready' }] },
     replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
     ready: { after: { untilSnapshot: 'snapshotting' }, on: { windowPassed: 'cutting' } },
     snapshotting: { entry: 'snapshot', always: 'ready' },
@@ -40,6 +42,7 @@ export type ShardMachineInput = Readonly<{
   nowMs: () => number
   snapshotEveryMs: number
   snapshotOffsetMs: number
+  isReplaying: boolean
   /** Writes a snapshot of the shard and tells how far the log may be trimmed. */
   snapshot: () => void
   /** Begins to cut the windows that have passed into blocks; `cutEnded` is sent when that is over. */

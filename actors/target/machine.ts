@@ -1,7 +1,15 @@
 import { assign, fromCallback, fromPromise, sendTo, setup, type AnyEventObject } from 'xstate'
-import { nextSlot, type Slots } from './cycle.ts'
+import type { Clock } from '../../src/ports/clock.ts'
+import { nextSlot, ScrapeCycle, type Slots } from './cycle.ts'
 
-export type TargetInput = Slots & Readonly<{ nowMs: () => number }>
+/** What a target's machine drives. Both reject for bugs of ours alone. */
+export interface TargetWork {
+  scrape(slotMs: number): Promise<unknown>
+  /** Ends the target's series, with staleness markers at this time. */
+  end(timeMs: number): Promise<void>
+}
+
+export type TargetInput = Slots & Readonly<{ work: TargetWork; clock: Clock }>
 type Context = TargetInput & {
   /** The last slot, once the cycle rests; the one that won't be scraped, once the target leaves. */
   slotMs: number
@@ -11,10 +19,11 @@ type Context = TargetInput & {
 /** What the cycle of a target is told. It answers `leave` with `rested`, unless a `return` comes first. */
 export type CycleOrder = { type: 'leave' } | { type: 'return' } | { type: 'slots'; slots: Slots }
 export type CycleRested = { type: 'rested'; slotMs: number; scrapes: number }
+type CycleFailed = { type: 'failed'; thrown: unknown }
 
 /**
  * One scrape target: scraped at its slots for as long as it is there. A slot that is over when its turn comes is not made up for: the latest one is taken.
- * `cycle` (cycle.ts) and `end` are injected; the machine never reads a clock or a socket. Nothing here happens per scrape.
+ * The cycle (cycle.ts) turns by itself: nothing here happens per scrape. A scrape that rejects fails the machine, for its supervisor to start it anew.
  *
  *   scraping ──slots──▶ other slots from now on (a scrape under way is finished)
  *   scraping ──leave──▶ the cycle finishes its scrape ──rested──▶ leaving | released where it was never scraped        return meanwhile: nothing was lost
@@ -26,24 +35,40 @@ export const target = setup({
   types: {
     input: {} as TargetInput,
     context: {} as Context,
-    events: {} as { type: 'release' } | CycleOrder | CycleRested,
+    events: {} as { type: 'release' } | CycleOrder | CycleRested | CycleFailed,
   },
   actors: {
-    cycle: fromCallback<AnyEventObject, Slots>(() => {
-      throw new Error('BUG: cycle not provided')
+    cycle: fromCallback<AnyEventObject, TargetInput>(({ input: { work, clock, ...slots }, receive, sendBack }) => {
+      const cycle = new ScrapeCycle(
+        slots,
+        clock,
+        (slotMs) => work.scrape(slotMs),
+        () => sendBack({ type: 'rested', slotMs: cycle.slotMs, scrapes: cycle.scrapes }),
+        (thrown) => sendBack({ type: 'failed', thrown }),
+      )
+      receive((event) => {
+        const order = event as CycleOrder
+        if (order.type === 'leave') cycle.leave()
+        else if (order.type === 'return') cycle.stay()
+        else if (order.type === 'slots') cycle.changeSlots(order.slots)
+      })
+      return () => cycle.stop()
     }),
-    end: fromPromise<void, { timeMs: number }>(() => Promise.reject(new Error('BUG: end not provided'))),
+    end: fromPromise<void, { work: TargetWork; timeMs: number }>(({ input: { work, timeMs } }) => work.end(timeMs)),
   },
   actions: {
+    fail: ({ event }) => {
+      if (event.type === 'failed') throw event.thrown
+    },
     pass: sendTo('cycle', ({ event }) => event),
-    pickSlot: assign({ slotMs: ({ context }) => nextSlot(context, context.nowMs(), context.slotMs) }),
+    pickSlot: assign({ slotMs: ({ context }) => nextSlot(context, context.clock.nowMs(), context.slotMs) }),
     takeSlots: assign(({ event }) => (event.type === 'slots' ? event.slots : {})),
     keepRest: assign(({ context, event }) =>
       event.type === 'rested' ? { slotMs: event.slotMs, scrapes: context.scrapes + event.scrapes } : {},
     ),
   },
   delays: {
-    untilGone: ({ context: { slotMs, nowMs, intervalMs } }) => Math.max(0, slotMs + intervalMs * 1.1 - nowMs()),
+    untilGone: ({ context: { slotMs, clock, intervalMs } }) => Math.max(0, slotMs + intervalMs * 1.1 - clock.nowMs()),
   },
 }).createMachine({
   id: 'target',
@@ -52,8 +77,13 @@ export const target = setup({
   on: { release: '.released' },
   states: {
     scraping: {
-      invoke: { id: 'cycle', src: 'cycle', input: ({ context: { intervalMs, offsetMs } }) => ({ intervalMs, offsetMs }) },
+      invoke: {
+        id: 'cycle',
+        src: 'cycle',
+        input: ({ context: { intervalMs, offsetMs, work, clock } }) => ({ intervalMs, offsetMs, work, clock }),
+      },
       on: {
+        failed: { actions: 'fail' },
         slots: { actions: ['takeSlots', 'pass'] },
         leave: { actions: 'pass' },
         return: { actions: 'pass' },
@@ -75,7 +105,7 @@ export const target = setup({
     ending: {
       invoke: {
         src: 'end',
-        input: ({ context }) => ({ timeMs: context.slotMs }),
+        input: ({ context: { work, slotMs } }) => ({ work, timeMs: slotMs }),
         onDone: 'released',
         onError: 'released',
       },

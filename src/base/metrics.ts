@@ -216,16 +216,19 @@ export class MetricsRegistry {
   collect(collector: () => MetricFamily[] | Promise<MetricFamily[]>): void {
     this.#collectors.push(collector)
   }
+  /** What is registered, without what collectors give, in the order of registration. */
+  families(): MetricFamily[] {
+    return Array.from(this.#families.values(), (f): MetricFamily => ({ name: f.name, help: f.help, kind: f.kind, samples: f.samples() }))
+  }
+  /** Everything; families of one name become one. */
   async gather(): Promise<MetricFamily[]> {
     // collectors first: one may also set what is registered
     const collected = await Promise.all(this.#collectors.map(async (collector) => collector()))
-    const families = Array.from(this.#families.values(), (f): MetricFamily => ({
-      name: f.name,
-      help: f.help,
-      kind: f.kind,
-      samples: f.samples(),
-    }))
-    for (const more of collected) families.push(...more)
-    return families.sort((a, b) => (a.name < b.name ? -1 : 1))
+    const byName = new Map(this.families().map((family) => [family.name, family]))
+    for (const family of collected.flat()) {
+      const known = byName.get(family.name)
+      byName.set(family.name, known === undefined ? family : { ...known, samples: [...known.samples, ...family.samples] })
+    }
+    return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 }

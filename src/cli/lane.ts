@@ -2,9 +2,10 @@
 import type { LanePort } from '../ports/compute.ts'
 import { nodeClock } from '../ports/node/clock.ts'
 import { nodeDisk } from '../ports/node/disk.ts'
+import { nodeRandom } from '../ports/node/random.ts'
 import { startLane } from '../../actors/storage-shard/lane.ts'
 import type { LaneSetup } from '../../actors/storage-shard/lane-protocol.ts'
 
 export function lane(port: LanePort, setup: unknown): void {
-  startLane(port, setup as LaneSetup, { disk: nodeDisk(), clock: nodeClock() })
+  startLane(port, setup as LaneSetup, { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom() })
 }

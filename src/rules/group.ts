@@ -173,10 +173,9 @@ export class GroupState {
         const rule = this.#rules[index]!
         if (batch.length > 1 && places.take()) {
           running.push(
-            this.#evaluateRule(rule, slotMs).then((count) => {
-              samples += count
-              places.giveBack()
-            }),
+            this.#evaluateRule(rule, slotMs)
+              .then((count) => void (samples += count))
+              .finally(() => places.giveBack()),
           )
         } else samples += await this.#evaluateRule(rule, slotMs)
       }
@@ -288,10 +287,10 @@ export class GroupState {
   }
 
   /**
-   * Takes over the alerts and the written series of the group this one replaces, which must have stopped. Rules are the same where name and labels
+   * Takes over the alerts (where asked for) and the written series of the group this one replaces, which must have stopped. Rules are the same where name and labels
    * are; of several alike the first goes with the first. Series of rules that are gone get staleness markers at the next evaluation.
    */
-  copyState(from: GroupState): void {
+  copyState(from: GroupState, withAlerts = true): void {
     this.#evaluationMs = from.#evaluationMs
     this.#lastEvaluationMs = from.#lastEvaluationMs
     const before = new Map<string, Rule[]>()
@@ -305,11 +304,21 @@ export class GroupState {
       const old = before.get(ruleIdentity(rule))?.shift()
       if (old === undefined) continue
       rule.written.adopt(old.written)
-      if (rule.alerting !== null && old.alerting !== null)
+      if (withAlerts && rule.alerting !== null && old.alerting !== null)
         for (const [key, alert] of old.alerting.active) rule.alerting.active.set(key, alert)
     }
     this.#stale = [...from.#stale, ...[...before.values()].flat().flatMap((rule) => rule.written.takeAll())]
     from.#stale = []
+  }
+
+  /**
+   * The same group once more, after this one failed in the middle of something. It goes on with the alerts as they are; without them, because
+   * they may be what it fails of, it reads back their `for` state as after a restart of the program.
+   */
+  successor(environment: RuleEnvironment, withAlerts: boolean): GroupState {
+    const next = new GroupState(this.options, this.intervalMs, this.shouldRestore || !withAlerts, environment)
+    next.copyState(this, withAlerts)
+    return next
   }
 
   /** Ends all series of a group that is configured no more, as of the time it stopped. Never rejects. */

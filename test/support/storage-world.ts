@@ -6,6 +6,7 @@ import { openStorage, type Storage } from '../../src/cli/serve/storage.ts'
 import type { Compute } from '../../src/ports/compute.ts'
 import { simulatedClock, type SimulatedClock } from '../../src/ports/simulated/clock.ts'
 import { simulatedCompute } from '../../src/ports/simulated/compute.ts'
+import { simulatedRandom } from '../../src/ports/simulated/random.ts'
 import type { SimulatedDisk } from '../../src/ports/simulated/disk.ts'
 
 export type WorldOptions = Readonly<{
@@ -97,15 +98,17 @@ export class StorageWorld {
       child: () => logger,
     }
     const { disk, clock, options } = this
+    const random = simulatedRandom(1)
     return this.run(
       openStorage(
         { dataDirectory: '/data', lockFile: true, ...options },
         {
           disk,
           clock,
+          random,
           compute: options.compute ?? simulatedCompute(options.lanes),
           logger,
-          laneProgram: (port, setup) => startLane(port, setup as LaneSetup, { disk, clock }),
+          laneProgram: (port, setup) => startLane(port, setup as LaneSetup, { disk, clock, random }),
         },
       ),
     )

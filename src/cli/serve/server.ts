@@ -23,6 +23,8 @@ import { nodeRandom } from '../../ports/node/random.ts'
 import { openLineFile } from '../../ports/node/line-file.ts'
 import { nodeResolver } from '../../ports/node/resolver.ts'
 import { nodeWatcher } from '../../ports/node/watcher.ts'
+import { embeddedBus } from '../../../cluster/embedded/bus.ts'
+import { ActorRuntime } from '../../../actors/runtime/runtime.ts'
 import { Notifier } from '../../../actors/notifier/notifier.ts'
 import { RuleManager } from '../../../actors/rule-group/manager.ts'
 import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
@@ -51,6 +53,7 @@ export class Server {
   readonly #http = nodeHttp({ environment: process.env, userAgent: `Prometheus/${buildInfo.version}` })
   readonly #metrics = new MetricsRegistry()
   readonly #appender = new DeferredAppender()
+  readonly #runtime: ActorRuntime
   readonly #notifications: Notifications
   readonly #startTimeMs = this.#clock.nowMs()
   readonly #reloadSuccessful = this.#metrics.gauge(
@@ -84,6 +87,8 @@ export class Server {
     this.#workers = workers
     this.#settings = settings
     this.#logger = logger
+    const [clock, random, metrics] = [this.#clock, this.#random, this.#metrics]
+    this.#runtime = new ActorRuntime({ clock, random, metrics, bus: embeddedBus(clock), logger })
     this.#onQuit = onQuit
     this.#loaded = loadConfiguration(this.#loadSettings)
     this.#notifications = new Notifications(() => this.#clock.nowMs(), settings.flags['web.max-notifications-subscribers'], this.#metrics)
@@ -119,7 +124,7 @@ export class Server {
         walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
         ...this.#storageSettings(this.#loaded),
       },
-      { disk: this.#disk, clock: this.#clock, compute, logger: logger.child({ component: 'tsdb' }) },
+      { disk: this.#disk, clock: this.#clock, random: this.#random, compute, logger: logger.child({ component: 'tsdb' }) },
     )
     const storage = this.#storage
     const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
@@ -197,7 +202,7 @@ export class Server {
   #build(storage: Storage): void {
     const { flags, features, promql, externalUrl } = this.#settings
     const logger = this.#logger
-    const shared = { clock: this.#clock, metrics: this.#metrics }
+    const shared = { clock: this.#clock, metrics: this.#metrics, runtime: this.#runtime }
     const userAgent = `Prometheus/${buildInfo.version}`
     const ownLogger = logger.child({ component: 'query engine' })
     this.#queryLog = new QueryLog({ ...shared, logger: ownLogger, open: openLineFile })

@@ -162,6 +162,7 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       'Records of the log that shards had to do without, because it was damaged.',
       storage.lanes.recordsLost,
     ],
+    ['counter', 'promhive_storage_worker_restarts_total', 'Starts of storage workers that had ended.', storage.lanes.restarts],
     ['gauge', 'promhive_head_memory_bytes', 'Bytes the heads hold outside the JavaScript heap.', sum((lane) => lane.headBytes)],
     ['counter', 'promhive_log_records_total', 'Records this node has appended to the logs of shards.', storage.appender.recordsAppended],
     ['counter', 'promhive_log_bytes_total', 'Bytes this node has appended to the logs of shards.', storage.appender.bytesAppended],

@@ -10,6 +10,7 @@ import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Compute, LanePort } from '../../ports/compute.ts'
 import type { Disk } from '../../ports/disk.ts'
+import type { Random } from '../../ports/random.ts'
 import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
@@ -40,6 +41,7 @@ export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWin
 export type StorageParts = Readonly<{
   disk: Disk
   clock: Clock
+  random: Random
   compute: Compute
   logger: Logger
   onReplay?: (done: number, total: number) => void
@@ -81,7 +83,7 @@ const sliceMs = 8
 const residentBytesMax = 256 << 20
 
 export async function openStorage(options: StorageOptions, parts: StorageParts): Promise<Storage> {
-  const { disk, clock, compute, logger } = parts
+  const { disk, clock, random, compute, logger } = parts
   const { dataDirectory } = options
   const own = `${dataDirectory}/promhive`
   disk.makeDirectory(own)
@@ -102,6 +104,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       compute,
       entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
+      random,
       log,
       logger,
       lanes: Math.min(options.lanes, layout.shards),

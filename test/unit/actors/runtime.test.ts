@@ -56,9 +56,9 @@ async function world(overrides: Partial<ActorSpec<typeof counter>> = {}) {
     kind: 'counter',
     machine: counter,
     input: () => ({ start: 10, works: () => new Promise<void>((resolve) => (finishWork = resolve)) }),
+    messagesMax: 3,
     mailbox: {
       subject: 'counter',
-      messagesMax: 3,
       event: ({ body }, reply) => (typeof body === 'object' && body !== null ? ({ ...body, reply } as Events) : null),
     },
     busy: (snapshot) => snapshot.hasTag('busy'),

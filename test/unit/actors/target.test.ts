@@ -1,9 +1,9 @@
 // A target's cycle and its machine under a virtual clock.
 import { describe, expect, it } from 'vitest'
-import { createActor, fromCallback, fromPromise, type AnyEventObject } from 'xstate'
+import { createActor } from 'xstate'
 import { xstateClock } from '../../../actors/runtime/clock.ts'
 import { ScrapeCycle, type Slots } from '../../../actors/target/cycle.ts'
-import { target, type CycleOrder } from '../../../actors/target/machine.ts'
+import { target } from '../../../actors/target/machine.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const slots: Slots = { intervalMs: 1000, offsetMs: 300 }
@@ -90,28 +90,11 @@ describe('machine', () => {
     const clock = new VirtualClock(10_000)
     const said: string[] = []
     const say = (what: string): void => void said.push(`${clock.nowMs() - 10_000} ${what}`)
-    const machine = target.provide({
-      actors: {
-        cycle: fromCallback<AnyEventObject, Slots>(({ input, receive, sendBack }) => {
-          const cycle = new ScrapeCycle(
-            input,
-            clock,
-            async () => (say('scrape'), clock.sleep(100)),
-            () => sendBack({ type: 'rested', slotMs: cycle.slotMs, scrapes: cycle.scrapes }),
-            () => {},
-          )
-          receive((event) => {
-            const order = event as CycleOrder
-            if (order.type === 'leave') cycle.leave()
-            else if (order.type === 'return') cycle.stay()
-            else if (order.type === 'slots') cycle.changeSlots(order.slots)
-          })
-          return () => cycle.stop()
-        }),
-        end: fromPromise(async ({ input }: { input: { timeMs: number } }) => say(`end ${input.timeMs - 10_000}`)),
-      },
-    })
-    const actor = createActor(machine, { clock: xstateClock(clock), input: { ...slots, nowMs: () => clock.nowMs() } })
+    const work = {
+      scrape: async () => (say('scrape'), clock.sleep(100)),
+      end: async (timeMs: number) => say(`end ${timeMs - 10_000}`),
+    }
+    const actor = createActor(target, { clock: xstateClock(clock), input: { ...slots, work, clock } })
     actor.subscribe({ complete: () => say('released') })
     actor.start()
     return { clock, said, actor }

@@ -19,6 +19,7 @@ import { simulatedNetwork } from '../../../src/ports/simulated/http.ts'
 import { compileRelabel } from '../../../src/relabel/relabel.ts'
 import type { RelabelRule } from '../../../src/relabel/rule.ts'
 import { relabelRule } from '../../../src/relabel/rule.ts'
+import { testRuntime } from '../../support/runtime.ts'
 
 // The notifier over a virtual network and clock.
 
@@ -60,6 +61,7 @@ function setUp(flags: Partial<NotifierFlags> = {}): Setup {
   const network = simulatedNetwork(clock, seededRng(1))
   const registry = new MetricsRegistry()
   const notifier = new Notifier<RelabelRule>({
+    runtime: testRuntime(clock, registry),
     http: network.http('prom'),
     clock,
     logger: silentLogger,

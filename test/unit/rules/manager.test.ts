@@ -14,6 +14,7 @@ import { defaultRuleFlags } from '../../../src/rules/options.ts'
 import type { LastSamples, QueryVector } from '../../../src/rules/querying.ts'
 import { groupPhaseMs } from '../../../src/rules/slots.ts'
 import { RecordingAppender, vectorOf } from '../../support/rules.ts'
+import { testRuntime } from '../../support/runtime.ts'
 
 // Groups under a virtual clock: slots, reloads, staleness, restore, sending.
 
@@ -43,9 +44,11 @@ type Setup = {
   /** How long queries take. */
   slow: { ms: number }
   last: LastSamples
+  failures: string[]
 }
 
-function setUp(flags: Partial<RuleFlags> = {}): Setup {
+function setUp(flags: Partial<RuleFlags> = {}, logger = silentLogger): Setup {
+  const failures: string[] = []
   const clock = simulatedClock(startMs)
   const appender = new RecordingAppender()
   const answers = new Map<string, QueryVector | Error>()
@@ -59,6 +62,8 @@ function setUp(flags: Partial<RuleFlags> = {}): Setup {
     values: new Float64Array(0),
   }
   const manager = new RuleManager({
+    runtime: testRuntime(clock, registry, failures),
+    logger,
     async query(expr, timeMs, signal) {
       asked.push([expr, timeMs])
       if (slow.ms > 0) await clock.sleep(slow.ms)
@@ -71,12 +76,11 @@ function setUp(flags: Partial<RuleFlags> = {}): Setup {
     appender,
     send: (alerts) => void sent.push([...alerts]),
     clock,
-    logger: silentLogger,
     metrics: registry,
     flags: { ...defaultRuleFlags, externalUrl: 'http://prom', ...flags },
     features: allFeatures,
   })
-  return { clock, appender, answers, asked, sent, manager, registry, slow, last }
+  return { clock, appender, answers, asked, sent, manager, registry, slow, last, failures }
 }
 
 async function metric(registry: MetricsRegistry, name: string): Promise<Record<string, number>> {

@@ -9,6 +9,7 @@ import type { HttpAnswer, HttpRequest } from '../../../src/ports/http.ts'
 import { relabelRule } from '../../../src/relabel/rule.ts'
 import { defaultScrapeFeatures, defaultScrapeOptions, type ScrapeOptions } from '../../../src/scrape/options.ts'
 import { appended, MemoryAppender } from '../../support/memory-appender.ts'
+import { testRuntime } from '../../support/runtime.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const intervalMs = 10_000
@@ -20,7 +21,9 @@ class Rig {
   readonly requests: HttpRequest[] = []
   readonly failures: Readonly<Record<string, unknown>>[] = []
   page: (url: string) => Partial<HttpAnswer> & { text?: string; fails?: PromhiveError; takesMs?: number } = () => ({ text: 'a 1\n' })
+  readonly actorFailures: string[] = []
   readonly manager = new ScrapeManager({
+    runtime: testRuntime(this.clock, this.registry, this.actorFailures),
     appender: this.appender,
     clock: this.clock,
     logger: silentLogger,

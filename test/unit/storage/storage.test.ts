@@ -7,6 +7,7 @@ import { labelsFromObject } from '../../../src/model/labels.ts'
 import { nodeClock } from '../../../src/ports/node/clock.ts'
 import { nodeCompute } from '../../../src/ports/node/compute.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
+import { nodeRandom } from '../../../src/ports/node/random.ts'
 import { openStorage, type Storage } from '../../../src/cli/serve/storage.ts'
 
 const made: string[] = []
@@ -35,7 +36,7 @@ function open(dataDirectory: string, lanes = 1): Promise<Storage> {
       blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 7_200_000 },
       outOfOrderTimeWindowMs: 0,
     },
-    { disk: nodeDisk(), clock: nodeClock(), compute: nodeCompute(), logger },
+    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute: nodeCompute(), logger },
   )
 }
 const everything = { matchers: [{ name: '__name__', kind: '=~' as const, value: '.+' }], startMs: -1e15, endMs: 1e15, samplesMax: 1e9 }
