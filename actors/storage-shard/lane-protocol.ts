@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../../src/base/errors.ts'
 import type { BlockMeta } from '../../src/tsdb/block/meta.ts'
 import type { MetricFamily } from '../../src/base/metrics.ts'
+import type { HeadMemory } from '../../src/tsdb/head/head.ts'
 
 export type LaneSetup = Readonly<{
   lane: number
@@ -69,7 +70,7 @@ export type LaneStatus = Readonly<{
   maxTime: number
   totals: readonly number[]
   histogramsAppended: number
-  headBytes: number
+  headMemory: HeadMemory
   chunkBytes: number
   labelPairs: number
   exemplars: number

@@ -211,7 +211,7 @@ function status(state: LaneState): LaneStatus {
     maxTime: head.maxTime,
     totals,
     histogramsAppended,
-    headBytes: head.byteLength + head.chunks.residentBytes,
+    headMemory: head.memory,
     chunkBytes: head.chunks.chunkBytes,
     labelPairs: head.pairs.count,
     exemplars: ring.size,

@@ -120,7 +120,8 @@ it(`${hours} hours of ${seriesCount} series`, { timeout: 3_600_000 }, async () =
       const status = (await world.run(storage.lanes.askAll<LaneStatus>('status', null)))![0]!
       const files = world.files()
       const diskBytes = files.reduce((sum, path) => sum + disk.stat(path).sizeBytes, 0)
-      const { headBytes, chunkBytes } = status
+      const { headMemory, chunkBytes } = status
+      const headBytes = Object.values(headMemory).reduce((sum, bytes) => sum + bytes, 0)
       sizes.push({ headBytes, chunkBytes, logBytes: storage.log.size().bytes, files: files.length, diskBytes })
     }
     if (step === 3000) {

@@ -5,6 +5,8 @@ import type { Storage } from './storage.ts'
 
 type Row = readonly [kind: MetricKind, name: string, help: string, value: number | readonly MetricSample[]]
 
+const headParts = ['full_chunks', 'labels', 'open_chunks', 'postings', 'series'] as const
+
 export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> {
   const { blocks: retention } = storage.settings
   const lanes = await storage.lanes.askAll<LaneStatus>('status', null)
@@ -163,7 +165,12 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       storage.lanes.recordsLost,
     ],
     ['counter', 'promhive_storage_worker_restarts_total', 'Starts of storage workers that had ended.', storage.lanes.restarts],
-    ['gauge', 'promhive_head_memory_bytes', 'Bytes the heads hold outside the JavaScript heap.', sum((lane) => lane.headBytes)],
+    [
+      'gauge',
+      'promhive_head_memory_bytes',
+      'Bytes the heads hold outside the JavaScript heap, by what they are for.',
+      headParts.map((part) => ({ suffix: '', labels: ['part', part], value: sum((lane) => lane.headMemory[part]) })),
+    ],
     ['counter', 'promhive_log_records_total', 'Records this node has appended to the logs of shards.', storage.appender.recordsAppended],
     ['counter', 'promhive_log_bytes_total', 'Bytes this node has appended to the logs of shards.', storage.appender.bytesAppended],
     [

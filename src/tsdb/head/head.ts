@@ -30,6 +30,9 @@ export type HeadOptions = Readonly<{
   chunkRangeMs: number
 }>
 
+/** Bytes a head holds. */
+export type HeadMemory = Readonly<Record<'series' | 'labels' | 'postings' | 'open_chunks' | 'full_chunks', number>>
+
 /** Bits of a sample that repeats the delta and the value before it, and of a second sample that repeats the value. */
 const steadySampleBits = 2
 const secondSampleBits = 49
@@ -431,16 +434,16 @@ export class Head {
     return open
   }
 
-  /** Bytes of all columns, lists and arenas; what is on the JavaScript heap is not counted. */
-  get byteLength(): number {
+  /** Bytes of all columns, lists and arenas by what they are for, room to grow included; what is on the JavaScript heap is not counted. */
+  get memory(): HeadMemory {
     const perSeries = 1 + 2 + 4 + 8 + 32 + 2 + 4 + 4 + 1 + 4
-    return (
-      this.alive.length * perSeries +
-      (this.#labelPages.length * labelPageEntries + this.#table.length) * 4 +
-      this.#arena.byteLength +
-      this.pairs.byteLength +
-      this.postings.byteLength
-    )
+    return {
+      series: this.alive.length * perSeries + this.#table.length * 4,
+      labels: this.#labelPages.length * labelPageEntries * 4 + this.pairs.byteLength,
+      postings: this.postings.byteLength,
+      open_chunks: this.#arena.byteLength,
+      full_chunks: this.chunks.residentBytes,
+    }
   }
 
   // ---- snapshots: the state of an open chunk besides its bytes
