@@ -6,7 +6,6 @@ import type { MetricFamily } from '../../src/base/metrics.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import { utf8Text } from '../../src/base/bytes.ts'
 import type { Labels } from '../../src/model/labels.ts'
-import type { Matcher } from '../../src/model/matcher.ts'
 import type { CompiledMatcher } from '../../src/model/matching.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
@@ -18,6 +17,7 @@ import { compactBlocks } from '../../src/tsdb/compact/merge.ts'
 import { blockGroups, blockRanges, planCompaction } from '../../src/tsdb/compact/plan.ts'
 import type { SeriesPart } from '../../src/tsdb/query/merged-source.ts'
 import { BlockCut, generation } from './block-cut.ts'
+import { BlockDeletions } from './block-deletions.ts'
 import { BlockMetrics } from './block-metrics.ts'
 import type { LaneJobs } from './lane-jobs.ts'
 import type { BlockOptions, BlockSize, LaneSetup } from './lane-protocol.ts'
@@ -43,6 +43,8 @@ export class LaneBlocks {
   readonly #cache = new PageCache(pageCacheBytes)
   readonly #metrics = new BlockMetrics()
   readonly #cut: BlockCut
+  /** Deletions of the log, in blocks. */
+  readonly deletions: BlockDeletions
   #options: BlockOptions
   readonly #blocks = new Map<string, BlockReader>()
   #parts: readonly SeriesPart[] | null = null
@@ -61,6 +63,7 @@ export class LaneBlocks {
     this.#log = log
     this.#options = setup.blocks
     this.#cut = new BlockCut(disk, this.#metrics)
+    this.deletions = new BlockDeletions({ disk, dataDirectory: setup.dataDirectory, log, blocksOf: (shard) => this.#blocksOf(shard) })
   }
 
   /** Opens what is there. */
@@ -165,6 +168,7 @@ export class LaneBlocks {
   /** Notices what has appeared or gone in the directory and begins to compact. Returns the size of every block. */
   maintain(): BlockSize[] {
     this.#reload()
+    for (const shard of this.#setup.shards) this.deletions.retry(shard)
     this.#startCompaction()
     return this.#inOrder().map(({ meta, sizeBytes }) => ({ meta, sizeBytes }))
   }
@@ -332,16 +336,6 @@ export class LaneBlocks {
     return this.#inOrder().map(({ meta }) => JSON.parse(utf8Text(encodeMeta(meta))) as Record<string, unknown>)
   }
 
-  /** Marks samples as deleted; returns the series touched. */
-  deleteSeries(matchers: readonly Matcher[], startMs: number, endMs: number): number {
-    let touched = 0
-    for (const block of this.#blocks.values()) {
-      if (endMs < block.meta.minTime || startMs >= block.meta.maxTime) continue
-      touched += block.delete(matchers, startMs, endMs)
-    }
-    return touched
-  }
-
   /** Hard links of every block in another directory. */
   snapshotTo(directory: string): void {
     for (const block of this.#blocks.values()) linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
@@ -351,6 +345,10 @@ export class LaneBlocks {
     let bytes = 0
     for (const block of this.#blocks.values()) bytes += block.sizeBytes
     return this.#metrics.families(this.#blocks.size, bytes)
+  }
+
+  *#blocksOf(shard: number): Generator<BlockReader> {
+    for (const block of this.#blocks.values()) if (shardOf(block.meta) === shard) yield block
   }
 
   #inOrder(): BlockReader[] {
@@ -381,9 +379,7 @@ export class LaneBlocks {
     const path = `${this.#setup.dataDirectory}/${ulid}`
     try {
       const block = BlockReader.open(this.#disk, this.#cache, path)
-      const { shard } = block.meta
-      const mine = shard === null || shard.generation !== generation ? this.#setup.lane === 0 : this.#setup.shards.includes(shard.shard)
-      if (!mine) return block.close()
+      if (!this.#setup.shards.includes(shardOf(block.meta))) return block.close()
       this.#blocks.set(ulid, block)
       this.#parts = null
       this.#broken.delete(ulid)
@@ -395,6 +391,11 @@ export class LaneBlocks {
       this.#broken.set(ulid, why)
     }
   }
+}
+
+/** Whose block it is: blocks of others belong to the first shard. */
+function shardOf({ shard }: BlockMeta): number {
+  return shard === null || shard.generation !== generation ? 0 : shard.shard
 }
 
 function overlap(blocks: readonly BlockReader[]): boolean {

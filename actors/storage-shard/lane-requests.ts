@@ -167,10 +167,6 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
       blocks.setOptions(body as Parameters<typeof blocks.setOptions>[0])
       return { body: null }
     },
-    deleteInBlocks: (body) => {
-      const { matchers, startMs, endMs } = body as { matchers: readonly Matcher[]; startMs: number; endMs: number }
-      return { body: blocks.deleteSeries(matchers, startMs, endMs) }
-    },
     /** Hard links of the blocks, and the head as blocks unless it is skipped, in a directory of their own. */
     snapshotTo: (body) => {
       const { directory, skipHead } = body as { directory: string; skipHead: boolean }

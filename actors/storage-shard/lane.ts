@@ -78,6 +78,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
   const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, setup, log })
   blocks.open()
+  for (const [id, shard] of shards) shard.onDeletions = (offset, deletions) => blocks.deletions.apply(id, offset, deletions)
   // a shard whose own state is lost must not take what its blocks cover already
   const startBehindBlocks = (shard: Shard): void => {
     if (shard.applied === 0) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(shard.id))
@@ -95,6 +96,8 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
 
   const snapshot = (shard: Shard): void => {
     const started = ports.clock.monotonicMs()
+    // a start reads the log from behind the snapshot: it would miss them
+    if (!blocks.deletions.retry(shard.id)) return
     try {
       const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
       chunks.snapshotTaken(shard.id)
@@ -140,6 +143,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         return
       case 'regressed':
         shards.get(given.shard)!.regress(given.last)
+        blocks.deletions.regress(given.shard, given.last)
         snapshots.set(given.shard, given.last)
         removeSnapshotsAfter(ports.disk, setup.dataDirectory, given.shard, given.last)
         snapshot(shards.get(given.shard)!)

@@ -1,4 +1,4 @@
-// The files of one shard: `‹data›/promhive/shards/‹shard›/snapshot-‹applied offset›` and `chunks/`. Two snapshots are kept; a torn one is passed over.
+// The files of one shard: `‹data›/promhive/shards/‹shard›/snapshot-‹applied offset›`, `chunks/` and `deletions`. Two snapshots are kept; a torn one is passed over.
 import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Disk } from '../../src/ports/disk.ts'

@@ -67,6 +67,8 @@ export class Shard {
   histogramsAppended = 0
   /** Deletions applied: a block that is being cut when one comes is begun anew. */
   deletions = 0
+  /** Told of the deletions of a record, which concern blocks as well. */
+  onDeletions: ((offset: number, deletions: readonly BatchDeletion[]) => void) | null = null
   /** Offset of the last record that was there. */
   #lastRecord = 0
   /** Records that were no batches. */
@@ -109,7 +111,10 @@ export class Shard {
       if (series >= 0 && !this.#exemplars.add(series, exemplar, batch.appendedMs)) counts[6]!++
     }
     for (const deletion of batch.deletions) this.#delete(deletion)
-    this.deletions += batch.deletions.length
+    if (batch.deletions.length > 0) {
+      this.deletions += batch.deletions.length
+      this.onDeletions?.(offset, batch.deletions)
+    }
     for (const ref of batch.released) this.#release(publisher, ref)
     for (let i = 0; i < counts.length; i++) this.totals[i]! += counts[i]! - before[i]!
     const unknown = counts[7]! - before[7]!

@@ -39,7 +39,7 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
 
 export function strays(world: StorageWorld): string[] {
   const allowed =
-    /^\/data\/(lock|promhive\/(layout\.json|log\/\d+\.log|shards\/\d+\/(snapshot-\d{16}|chunks\/\d{8}))|[0-7][0-9A-Z]{25}\/(index|meta\.json|tombstones|chunks\/\d{6}))$/
+    /^\/data\/(lock|promhive\/(layout\.json|log\/\d+\.log|shards\/\d+\/(snapshot-\d{16}|deletions|chunks\/\d{8}))|[0-7][0-9A-Z]{25}\/(index|meta\.json|tombstones|chunks\/\d{6}))$/
   return world.files().filter((path) => !allowed.test(path))
 }
 

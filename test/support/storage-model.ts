@@ -100,16 +100,9 @@ export class StorageModel {
     const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
     for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
     const matchers = [{ name: '__name__', kind: '=' as const, value: name }]
-    const done = await world
-      .run(
-        (async () => {
-          const result = await storage.appender.deleteSeries(matchers, startMs, endMs)
-          await storage.lanes.askAll('deleteInBlocks', { matchers, startMs, endMs })
-          return !result.pending
-        })(),
-      )
-      .catch(() => null)
-    if (done === true) for (const time of touched) this.#of(name).set(time, 'deleted')
+    const result = await world.run(storage.appender.deleteSeries(matchers, startMs, endMs)).catch(() => null)
+    if (result === null || result.pending) return
+    for (const time of touched) this.#of(name).set(time, 'deleted')
   }
 
   /** Differences between what is and what must be, in words. */

@@ -95,9 +95,7 @@ export function adminBackend(
 ): AdminBackend {
   return {
     async deleteSeries(matchers, startMs, endMs) {
-      // the head's part goes through the log like everything else that changes a shard; blocks get tombstones
       await appender.deleteSeries(matchers, startMs, endMs)
-      await lanes.askAll('deleteInBlocks', { matchers, startMs, endMs })
     },
     async cleanTombstones() {
       await lanes.askAll('cleanTombstones', null)

@@ -25,6 +25,8 @@ export class BlockReader implements SeriesSource {
   readonly #indexFile: PagedFile
   #meta: BlockMeta
   #tombstones: Tombstones
+  /** Deletions that are not in the files yet. */
+  #unsaved = false
 
   /** Reads meta.json, tombstones and the head and end of the index. Throws STORAGE_CORRUPT, NOT_FOUND. */
   static open(disk: Disk, cache: PageCache, path: string): BlockReader {
@@ -75,7 +77,7 @@ export class BlockReader implements SeriesSource {
     let n = 0
     for (const ref of found) {
       this.index.series(ref, entry)
-      if (this.#hasChunk(ref, startMs, endMs)) kept[n++] = ref
+      if (this.#hasChunk(this.#tombstones.of(ref), startMs, endMs)) kept[n++] = ref
     }
     return new BlockSeriesSet(this, kept.subarray(0, n), startMs, endMs)
   }
@@ -159,25 +161,28 @@ export class BlockReader implements SeriesSource {
   }
 
   /**
-   * Marks samples of matching series in the closed range as deleted: durable when this returns.
+   * Marks samples of matching series in the closed range as deleted: durable when this returns. Where that throws, they are hidden all the same, and the
+   * same call again makes them durable.
    * @returns the number of series touched.
    */
   delete(matchers: readonly Matcher[], startMs: number, endMs: number): number {
     const found = selectPostings(this.index, compileMatchers(matchers))
-    const next = readTombstones(this.#disk, this.path)
+    const next = this.#tombstones.copy()
     let touched = 0
     for (const ref of found) {
       this.index.series(ref, entry)
-      if (!this.#hasChunk(ref, startMs, endMs)) continue
+      if (!this.#hasChunk(next.of(ref), startMs, endMs)) continue
       const first = entry.minTimes[0]!
       const last = entry.maxTimes[entry.chunkCount - 1]!
       next.add(ref, { minTime: Math.max(first, startMs), maxTime: Math.min(last, endMs) })
       touched++
     }
-    if (touched === 0) return 0
-    writeTombstones(this.#disk, this.path, next)
+    if (touched === 0 && !this.#unsaved) return 0
     this.#tombstones = next
+    this.#unsaved = true
+    writeTombstones(this.#disk, this.path, next)
     this.rewriteMeta({ ...this.#meta, stats: { ...this.#meta.stats, numTombstones: next.count } })
+    this.#unsaved = false
     return touched
   }
 
@@ -193,8 +198,8 @@ export class BlockReader implements SeriesSource {
     this.chunks.close()
   }
 
-  #hasChunk(ref: number, startMs: number, endMs: number): boolean {
-    const deleted = this.#tombstones.of(ref)
+  /** Whether the series read last has a chunk in the range that is not deleted whole. */
+  #hasChunk(deleted: readonly Interval[], startMs: number, endMs: number): boolean {
     for (let i = 0; i < entry.chunkCount; i++) {
       const minTime = entry.minTimes[i]!
       const maxTime = entry.maxTimes[i]!

@@ -24,6 +24,11 @@ export class Tombstones {
   of(series: number): readonly Interval[] {
     return this.#bySeries.get(series) ?? none
   }
+  copy(): Tombstones {
+    const out = new Tombstones()
+    for (const [series, intervals] of this.#bySeries) out.#bySeries.set(series, intervals)
+    return out
+  }
   /** Number of intervals. */
   get count(): number {
     let count = 0

@@ -1,0 +1,122 @@
+// Deletions of the log as tombstones of blocks. A deletion is a record like any other: it is durable before it is acknowledged, and what a crash keeps from
+// the blocks is made up for when the log is replayed. It is not repeated for blocks that have it, or it would also take what was appended after it and has
+// become a block since: ‹data›/promhive/shards/‹shard›/deletions says how far the blocks have come.
+//
+//   record n applied ─▶ tombstones of every block of the shard, durable ─▶ deletions: n
+import { utf8Bytes, utf8Text } from '../../src/base/bytes.ts'
+import { crc32c } from '../../src/base/crc32c.ts'
+import { messageOf, PromhiveError } from '../../src/base/errors.ts'
+import type { Logger } from '../../src/base/logger.ts'
+import { count, integer, object } from '../../src/base/shape.ts'
+import type { Disk } from '../../src/ports/disk.ts'
+import type { BlockReader } from '../../src/tsdb/block/reader.ts'
+import type { BatchDeletion } from '../../protocols/bus/write-batch.ts'
+import { shardDirectory } from './shard-files.ts'
+
+/** Of a shard's blocks: those it has cut, or those of other programs where it is the one that looks after them. */
+export type BlocksOfShard = (shard: number) => Iterable<BlockReader>
+export type BlockDeletionsParts = Readonly<{ disk: Disk; dataDirectory: string; log: Logger; blocksOf: BlocksOfShard }>
+
+const progressShape = object({ offset: count, check: integer })
+
+export class BlockDeletions {
+  readonly #parts: BlockDeletionsParts
+  /** Offset of the last deletion that all blocks have durably, by shard. */
+  readonly #done = new Map<number, number>()
+  /** Deletions whose tombstones could not be written, by shard, with the offset of the last: readers do not see those samples any more. */
+  readonly #waiting = new Map<number, { offset: number; deletions: BatchDeletion[] }>()
+
+  constructor(parts: BlockDeletionsParts) {
+    this.#parts = parts
+  }
+
+  /** Takes the deletions of a record to the blocks, once. What cannot be written is tried again by `retry`. */
+  apply(shard: number, offset: number, deletions: readonly BatchDeletion[]): void {
+    if (offset < this.#offset(shard)) return
+    const before = this.#waiting.get(shard)?.deletions ?? []
+    this.#waiting.set(shard, { offset, deletions: [...before, ...deletions] })
+    this.retry(shard)
+  }
+
+  /** Makes durable what could not be made so before. True where nothing is left to do. */
+  retry(shard: number): boolean {
+    const waiting = this.#waiting.get(shard)
+    if (waiting === undefined) return true
+    let failure: unknown = null
+    for (const block of this.#parts.blocksOf(shard)) {
+      for (const deletion of waiting.deletions) failure = this.#delete(block, deletion) ?? failure
+    }
+    try {
+      if (failure !== null) throw failure
+      this.#save(shard, waiting.offset + 1)
+    } catch (thrown) {
+      this.#parts.log.error(
+        { shard, deletions: waiting.deletions.length, err: messageOf(thrown) },
+        'cannot write tombstones of blocks: it is tried again in a minute',
+      )
+      return false
+    }
+    this.#waiting.delete(shard)
+    return true
+  }
+
+  /** The log ends at `last`: what is appended from now on is numbered from there. */
+  regress(shard: number, last: number): void {
+    this.#waiting.delete(shard)
+    if (this.#offset(shard) > last + 1) this.#save(shard, last + 1)
+  }
+
+  /** What is worth another try, or null. A block that is damaged or gone is served to nobody. */
+  #delete(block: BlockReader, { matchers, startMs, endMs }: BatchDeletion): unknown {
+    if (endMs < block.meta.minTime || startMs >= block.meta.maxTime) return null
+    try {
+      block.delete(matchers, startMs, endMs)
+      return null
+    } catch (thrown) {
+      if (!(thrown instanceof PromhiveError) || (thrown.code !== 'STORAGE_CORRUPT' && thrown.code !== 'NOT_FOUND')) return thrown
+      this.#parts.log.error({ block: block.meta.ulid, err: thrown.message }, 'cannot delete in a damaged block')
+      return null
+    }
+  }
+
+  /** The first offset whose deletions the blocks may lack. */
+  #offset(shard: number): number {
+    let offset = this.#done.get(shard)
+    if (offset === undefined) this.#done.set(shard, (offset = this.#load(shard)))
+    return offset
+  }
+
+  #load(shard: number): number {
+    const { disk, log } = this.#parts
+    const path = this.#path(shard)
+    if (!disk.exists(path)) return 0
+    try {
+      const { offset, check } = progressShape(JSON.parse(utf8Text(disk.read(path))), '')
+      if (check === checkOf(offset)) return offset
+      log.error({ path }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
+    } catch (thrown) {
+      log.error({ path, err: messageOf(thrown) }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
+    }
+    return 0
+  }
+
+  #save(shard: number, offset: number): void {
+    const { disk, dataDirectory } = this.#parts
+    const path = this.#path(shard)
+    disk.write(`${path}.tmp`, utf8Bytes(JSON.stringify({ offset, check: checkOf(offset) }) + '\n'))
+    const file = disk.open(`${path}.tmp`, 'append')
+    file.syncNow()
+    file.close()
+    disk.rename(`${path}.tmp`, path)
+    disk.syncDirectory(shardDirectory(dataDirectory, shard))
+    this.#done.set(shard, offset)
+  }
+
+  #path(shard: number): string {
+    return `${shardDirectory(this.#parts.dataDirectory, shard)}/deletions`
+  }
+}
+
+function checkOf(offset: number): number {
+  return crc32c(utf8Bytes(`deletions until ${offset}`))
+}
