@@ -3,6 +3,7 @@
 //   main ─queryStart─▶ coordinator: plan ─leaves─▶ main ─runLeaves─▶ every worker ─results─▶ main ─queryProvide─▶ coordinator ─▶ … ─▶ answer
 import { PromhiveError } from '../../src/base/errors.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
+import type { SharedPages } from '../../src/base/shared-pages.ts'
 import type { SeriesSource } from '../../src/model/samples.ts'
 import type { Expr } from '../../src/promql/ast.ts'
 import {
@@ -21,8 +22,9 @@ import {
   type QueryValue,
 } from '../../src/promql/engine.ts'
 import { parseExpr, printProblem } from '../../src/promql/parse.ts'
-import { JsonBytes, writeQueryValue } from '../../src/promql/result-json.ts'
+import { writeQueryValue } from '../../src/promql/result-json.ts'
 import type { LaneState } from '../storage-shard/lane.ts'
+import { WrittenAnswer } from '../storage-shard/lane-answer.ts'
 import type { Answer, RequestContext, RequestHandler } from '../storage-shard/lane-requests.ts'
 import type { LeavesRequest, QueryRequest, QueryResponse, SampleCounts, StageResponse, VectorResponse } from './query-protocol.ts'
 import { writeStats } from './stats-json.ts'
@@ -33,7 +35,7 @@ const annotationsMax = 10
 type Timing = { startedMs: number; preparedMs: number; evaluatedMs: number }
 type Coordinated = { request: QueryRequest; planned: Plan; evaluation: Evaluation; stage: number; timing: Timing }
 
-export function queryRequests(_state: LaneState, source: SeriesSource): Record<string, RequestHandler> {
+export function queryRequests({ pages }: LaneState, source: SeriesSource): Record<string, RequestHandler> {
   const coordinated = new Map<number, Coordinated>()
   let nextId = 1
   return {
@@ -44,7 +46,7 @@ export function queryRequests(_state: LaneState, source: SeriesSource): Record<s
       timing.preparedMs = context.monotonicMs()
       const result = runQuery(planned, source, budgetOf(request, context))
       timing.evaluatedMs = context.monotonicMs()
-      return answer(request, result, timing, context)
+      return answer(request, result, timing, context, pages)
     },
     queryStart(body, context) {
       const request = body as QueryRequest
@@ -90,7 +92,7 @@ export function queryRequests(_state: LaneState, source: SeriesSource): Record<s
     coordinated.delete(id)
     const result = evaluation.result()
     timing.evaluatedMs = context.monotonicMs()
-    const { body, transfer } = answer(request, result, timing, context)
+    const { body, transfer } = answer(request, result, timing, context, pages)
     return {
       body: { kind: 'answer', answer: body as QueryResponse | VectorResponse } satisfies StageResponse,
       ...(transfer === undefined ? {} : { transfer }),
@@ -133,7 +135,7 @@ function planOf(request: QueryRequest): Plan {
   })
 }
 
-function answer(request: QueryRequest, result: QueryResult, timing: Timing, context: RequestContext): Answer {
+function answer(request: QueryRequest, result: QueryResult, timing: Timing, context: RequestContext, pages: SharedPages): Answer {
   const { warnings, infos } = result.annotations.print(request.query, annotationsMax)
   const prepareMs = timing.preparedMs - timing.startedMs
   const evalMs = timing.evaluatedMs - timing.preparedMs
@@ -156,20 +158,25 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
     return { body }
   }
   const { value, truncated } = limited(result.value, request.limit)
-  const out = new JsonBytes(4096)
-  writeQueryValue(value, out)
-  const sortMs = context.monotonicMs() - timing.evaluatedMs
   const samples = sampleCounts(request, result)
-  if (request.stats !== 'none') {
-    // the object is opened again behind its last member
-    const bytes = out.written()
-    const open = new JsonBytes(bytes.length + 1024)
-    open.raw(bytes.subarray(0, bytes.length - 1))
-    writeStats(open, result.stats, { queuedMs: request.queuedMs, prepareMs, evalMs, sortMs }, request)
-    open.byte(125)
-    return jsonAnswer(open, truncated, warnings, infos, { prepareMs, evalMs, sortMs, samples })
+  const written = new WrittenAnswer(pages)
+  try {
+    const { out } = written
+    writeQueryValue(value, out)
+    const sortMs = context.monotonicMs() - timing.evaluatedMs
+    if (request.stats !== 'none') {
+      // the object is opened again behind its last member
+      out.unwriteByte()
+      writeStats(out, result.stats, { queuedMs: request.queuedMs, prepareMs, evalMs, sortMs }, request)
+      out.byte(125)
+    }
+    const { data, transfer } = written.finish()
+    const body: QueryResponse = { data, truncated, warnings, infos, prepareMs, evalMs, sortMs, samples }
+    return { body, transfer }
+  } catch (thrown) {
+    written.drop()
+    throw thrown
   }
-  return jsonAnswer(out, truncated, warnings, infos, { prepareMs, evalMs, sortMs, samples })
 }
 
 function sampleCounts({ stats: asked, perStepStats }: QueryRequest, { stats }: QueryResult): SampleCounts {
@@ -180,20 +187,6 @@ function sampleCounts({ stats: asked, perStepStats }: QueryRequest, { stats }: Q
     peak: stats.peakSamples,
     perStep: perStep ? { total: stats.totalQueryableSamplesPerStep, read: stats.samplesReadPerStep } : null,
   }
-}
-
-function jsonAnswer(
-  out: JsonBytes,
-  truncated: boolean,
-  warnings: readonly string[],
-  infos: readonly string[],
-  timings: Pick<QueryResponse, 'prepareMs' | 'evalMs' | 'sortMs' | 'samples'>,
-): Answer {
-  const written = out.written()
-  // a buffer with much room to spare is cut before it travels
-  const data = written.byteLength * 2 < written.buffer.byteLength ? written.slice() : written
-  const body: QueryResponse = { data: [data], truncated, warnings, infos, ...timings }
-  return { body, transfer: [data.buffer as ArrayBuffer] }
 }
 
 /** At most `limit` series. */

@@ -2,6 +2,7 @@
 //
 //   query ─▶ gate (--query.max-concurrency) ─▶ storage worker: parse, plan, leaves, evaluate, write JSON ─▶ bytes
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
+import { releasePages } from '../../src/base/shared-pages.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { HistogramMetric, MetricsRegistry, Numbers, SummaryMetric } from '../../src/base/metrics.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
@@ -232,13 +233,22 @@ export class QueryService {
   }
 
   /** The answer, or the error for the abort that comes first; the work itself is told to stop by its flag. */
-  #untilAborted<T>(answer: Promise<T>, client: AbortSignal, deadline: AbortSignal): Promise<T> {
+  #untilAborted<T extends QueryResponse | VectorResponse>(answer: Promise<T>, client: AbortSignal, deadline: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
-      const canceled = (): void => reject(new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation'))
-      const timedOut = (): void => reject(new PromhiveError('QUERY_TIMEOUT', 'query timed out in expression evaluation'))
+      let gone = false
+      const fail = (thrown: PromhiveError): void => {
+        gone = true
+        reject(thrown)
+      }
+      const canceled = (): void => fail(new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation'))
+      const timedOut = (): void => fail(new PromhiveError('QUERY_TIMEOUT', 'query timed out in expression evaluation'))
       client.addEventListener('abort', canceled, { once: true })
       deadline.addEventListener('abort', timedOut, { once: true })
-      answer.then(resolve, reject).finally(() => {
+      const take = (value: T): void => {
+        if (!gone) resolve(value)
+        else if ('data' in value) releasePages(value.data)
+      }
+      answer.then(take, reject).finally(() => {
         client.removeEventListener('abort', canceled)
         deadline.removeEventListener('abort', timedOut)
       })

@@ -1,7 +1,7 @@
 // The `stats` member of a query's answer (FEATURES 4.38).
+import type { JsonBytes } from '../../src/model/json-bytes.ts'
 import { formatFloatF } from '../../src/model/number-text.ts'
 import type { QueryStats } from '../../src/promql/engine.ts'
-import type { JsonBytes } from '../../src/promql/result-json.ts'
 
 type Timings = Readonly<{ queuedMs: number; prepareMs: number; evalMs: number; sortMs: number }>
 

@@ -91,6 +91,11 @@ export class LaneBlocks {
     return this.#parts
   }
 
+  /** Whether any block has samples in the closed range. */
+  overlap(startMs: number, endMs: number): boolean {
+    return this.parts().some((part) => part.minTime <= endMs && part.maxTime >= startMs)
+  }
+
   /** End of the newest window that is already a block of this shard: for a shard whose own state is lost. */
   cutUntil(shard: number): number {
     let until = -Infinity

@@ -1,6 +1,7 @@
 // What a storage worker can be asked, by name. Bodies are plain data; every handler looks at one consistent state, because records are
 // applied between requests and never during one.
 import { compareLabels, compareText, labelsKey, type Labels } from '../../src/model/labels.ts'
+import type { JsonBytes } from '../../src/model/json-bytes.ts'
 import { packLabels } from '../../src/model/packed-labels.ts'
 import { compileMatchers, type CompiledMatcher } from '../../src/model/matching.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
@@ -8,9 +9,10 @@ import { SampleColumns, type SeriesSource } from '../../src/model/samples.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
 import { isStale, isStaleAt, staleNaN } from '../../src/model/staleness.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
-import { cardinality, labelNames, labelValues, seriesLabels } from '../../src/tsdb/head/metadata.ts'
+import { cardinality, labelNames, labelValues, seriesLabels, writeSeriesJson } from '../../src/tsdb/head/metadata.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
 import { mergedSource } from '../../src/tsdb/query/merged-source.ts'
+import { WrittenAnswer } from './lane-answer.ts'
 import type { LaneState } from './lane.ts'
 import type { LaneStatus, MaintainAnswer } from './lane-protocol.ts'
 import { queryRequests } from '../query/lane-query.ts'
@@ -24,6 +26,14 @@ export type Answer = Readonly<{ body: unknown; transfer?: readonly ArrayBuffer[]
 export type RequestHandler = (body: unknown, context: RequestContext) => Answer | Promise<Answer>
 
 export type SelectRequest = Readonly<{ matchers: readonly (readonly Matcher[])[]; startMs: number; endMs: number; limit: number }>
+/** Label names, values of the label `name`, or label sets as a JSON array, at most `limit` of them. */
+export type ListRequest = SelectRequest & Readonly<{ kind: 'labelNames' | 'labelValues' | 'series'; name: string }>
+export type ListAnswer = Readonly<{
+  data: readonly Uint8Array[]
+  truncated: boolean
+  warnings: readonly string[]
+  infos: readonly string[]
+}>
 export type LatestAnswer = Readonly<{
   labels: readonly Labels[]
   times: Float64Array
@@ -38,27 +48,56 @@ export function laneRequests(state: LaneState): Readonly<Record<string, RequestH
 }
 
 function seriesRequests(state: LaneState, source: SeriesSource): Record<string, RequestHandler> {
-  const { head, blocks } = state
+  const { head, blocks, pages } = state
   const compiled = ({ matchers }: SelectRequest): CompiledMatcher[][] => matchers.map(compileMatchers)
+  const names = (request: SelectRequest): string[] => {
+    const found = labelNames(head, compiled(request), request.startMs, request.endMs)
+    for (const name of blocks.labelNames(compiled(request), request.startMs, request.endMs)) found.add(name)
+    return [...found].sort(compareText)
+  }
+  const values = (request: SelectRequest & { name: string }): string[] => {
+    const found = labelValues(head, request.name, compiled(request), request.startMs, request.endMs)
+    for (const value of blocks.labelValues(request.name, compiled(request), request.startMs, request.endMs)) found.add(value)
+    return [...found].sort(compareText)
+  }
+  const series = (request: SelectRequest): Labels[] => {
+    let found = seriesLabels(head, compiled(request), request.startMs, request.endMs)
+    const inBlocks = blocks.series(compiled(request), request.startMs, request.endMs)
+    if (inBlocks.length > 0) found = [...new Map([...found, ...inBlocks].map((labels) => [labelsKey(labels), labels])).values()]
+    return found.sort(compareLabels)
+  }
   return {
     labelNames: (body) => {
       const request = body as SelectRequest
-      const names = labelNames(head, compiled(request), request.startMs, request.endMs)
-      for (const name of blocks.labelNames(compiled(request), request.startMs, request.endMs)) names.add(name)
-      return { body: cut([...names].sort(compareText), request.limit) }
+      return { body: cut(names(request), request.limit) }
     },
     labelValues: (body) => {
       const request = body as SelectRequest & { name: string }
-      const values = labelValues(head, request.name, compiled(request), request.startMs, request.endMs)
-      for (const value of blocks.labelValues(request.name, compiled(request), request.startMs, request.endMs)) values.add(value)
-      return { body: cut([...values].sort(compareText), request.limit) }
+      return { body: cut(values(request), request.limit) }
     },
     series: (body) => {
       const request = body as SelectRequest
-      let found = seriesLabels(head, compiled(request), request.startMs, request.endMs)
-      const inBlocks = blocks.series(compiled(request), request.startMs, request.endMs)
-      if (inBlocks.length > 0) found = [...new Map([...found, ...inBlocks].map((labels) => [labelsKey(labels), labels])).values()]
-      return { body: packLabels(cut(found.sort(compareLabels), request.limit)) }
+      return { body: packLabels(cut(series(request), request.limit)) }
+    },
+    listed: (body) => {
+      const request = body as ListRequest
+      const { kind, limit } = request
+      const written = new WrittenAnswer(pages)
+      const { out } = written
+      let truncated: boolean
+      try {
+        if (kind !== 'series') {
+          const list = kind === 'labelNames' ? names(request) : values(request)
+          truncated = limit > 0 && list.length > limit
+          out.strings(truncated ? list.slice(0, limit) : list)
+        } else if (blocks.overlap(request.startMs, request.endMs)) truncated = writeLabelSets(series(request), limit, out)
+        else truncated = writeSeriesJson(head, compiled(request), request, out)
+      } catch (thrown) {
+        written.drop()
+        throw thrown
+      }
+      const { data, transfer } = written.finish()
+      return { body: { data, truncated, warnings: [], infos: [] } satisfies ListAnswer, transfer }
     },
     latest: (body) => ({ body: latest(source, body as SelectRequest) }),
     lastFloats: (body) => ({ body: lastFloats(source, body as Omit<SamplesRequest, 'samplesMax'>) }),
@@ -69,6 +108,18 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
 
 function cut<T>(list: T[], limit: number): T[] {
   return limit > 0 && list.length > limit + 1 ? list.slice(0, limit + 1) : list
+}
+
+/** As a JSON array, at most `limit` of them (0 = all). @returns whether there were more. */
+export function writeLabelSets(sets: readonly Labels[], limit: number, into: JsonBytes): boolean {
+  const shown = limit > 0 ? Math.min(limit, sets.length) : sets.length
+  into.byte(91)
+  for (let i = 0; i < shown; i++) {
+    if (i > 0) into.byte(44)
+    into.labels(sets[i]!)
+  }
+  into.byte(93)
+  return shown < sets.length
 }
 
 /** The newest sample of every series in the range, unless the series has ended. */
@@ -174,7 +225,10 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
       if (!skipHead) for (const shard of shards.values()) blocks.writeHeadTo(directory, shard)
       return { body: null }
     },
-    maintain: () => ({ body: { blocks: blocks.maintain(), headBytes: head.chunks.chunkBytes } satisfies MaintainAnswer }),
+    maintain: () => {
+      state.pages.trim()
+      return { body: { blocks: blocks.maintain(), headBytes: head.chunks.chunkBytes } satisfies MaintainAnswer }
+    },
     dropBlocks: (body) => {
       const { beyondTime, beyondSize } = body as { beyondTime: readonly string[]; beyondSize: readonly string[] }
       blocks.drop(beyondTime, 'time')

@@ -9,6 +9,7 @@ import type { Clock } from '../../src/ports/clock.ts'
 import type { LanePort } from '../../src/ports/compute.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import type { Random } from '../../src/ports/random.ts'
+import { SharedPages } from '../../src/base/shared-pages.ts'
 import { ChunkStore } from '../../src/tsdb/head/chunk-store.ts'
 import { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
 import { Head } from '../../src/tsdb/head/head.ts'
@@ -18,6 +19,7 @@ import type { FromLane, LaneRecord, LaneSetup, ToLane } from './lane-protocol.ts
 import { storageShard } from './machine.ts'
 import { countFields, publisherEpochs, Shard } from './shard.ts'
 import { loadSnapshot, removeSnapshotsAfter, shardDirectory, writeSnapshot } from './shard-files.ts'
+import { answerPagesMax } from './lane-answer.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { LaneJobs } from './lane-jobs.ts'
 import { laneRequests, type RequestContext } from './lane-requests.ts'
@@ -35,6 +37,8 @@ export type LaneState = Readonly<{
   blocks: LaneBlocks
   ports: LanePorts
   log: Logger
+  /** Where JSON answers are written. */
+  pages: SharedPages
   /** What has gone wrong with the head's files, and the shards' actors. */
   families: () => readonly MetricFamily[]
 }>
@@ -91,6 +95,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     blocks,
     ports,
     log,
+    pages: new SharedPages(answerPagesMax),
     families: () => [...headFamilies(chunks, damage), ...metrics.families()],
   }
 

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fastify, type FastifyInstance } from 'fastify'
 import { messageOf, PromhiveError } from '../base/errors.ts'
+import { releasePages } from '../base/shared-pages.ts'
 import { compileRegex } from '../model/regex.ts'
 import { failure, failureOf, plain, plainError, type Answer } from './envelope.ts'
 import { federateRoute } from './federate.ts'
@@ -100,7 +101,9 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
         const startMs = clock.monotonicMs()
         const gone = new AbortController()
         let sent = 0
+        let body: Answer['body'] = ''
         response.once('close', () => {
+          if (typeof body !== 'string') releasePages(body)
           if (!response.writableFinished) gone.abort()
           requests.labels(label, String(response.statusCode)).inc()
           durations.labels(label).observe((clock.monotonicMs() - startMs) / 1000)
@@ -114,9 +117,14 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
         } else if (compress) response.setHeader('Vary', 'Accept-Encoding')
         void run(edge, route, raw, request.params as Record<string, string>, request.ip, prefix, gone.signal, isApi)
           .then(async (answer) => {
-            if (response.destroyed || response.headersSent) return
-            if (typeof answer === 'function') await answer(response)
-            else sent = await respond(raw, response, answer, compress)
+            if (typeof answer === 'function') {
+              if (!response.destroyed && !response.headersSent) await answer(response)
+            } else if (response.destroyed || response.headersSent) {
+              if (typeof answer.body !== 'string') releasePages(answer.body)
+            } else {
+              ;({ body } = answer)
+              sent = await respond(raw, response, answer, compress)
+            }
           })
           .catch((thrown: unknown) => {
             edge.logger.error({ err: messageOf(thrown), handler: label }, 'Error while sending an answer')

@@ -74,7 +74,10 @@ export type QueryOptions = Readonly<{
 export type InstantQuery = QueryOptions & Readonly<{ timeMs: number }>
 export type RangeQuery = QueryOptions & Readonly<{ startMs: number; endMs: number; stepMs: number }>
 
-/** The answer as the storage worker wrote it: `data` holds the bytes of the JSON value of `data`, in parts, sent one after the other as they are. */
+/**
+ * The answer as the storage worker wrote it: `data` holds the bytes of the JSON value of `data`, in parts, sent one after the other as they are.
+ * They may lie in pages that the worker wants back: `releasePages` of src/base is called with them when they are sent or not needed.
+ */
 export type QueryAnswer = Readonly<{
   data: readonly Uint8Array[]
   truncated: boolean
@@ -99,6 +102,8 @@ export type SeriesExemplars = Readonly<{
 
 /** Label sets and names. `matchers`: any of the selectors must match; none at all = everything. Ranges are closed. */
 export type SeriesQuery = Readonly<{ matchers: readonly (readonly Matcher[])[]; startMs: number; endMs: number; limit: number }>
+/** Label names, values of the label `name`, or label sets. */
+export type ListQuery = SeriesQuery & Readonly<{ kind: 'labelNames' | 'labelValues' | 'series'; name: string }>
 /** `limit` 0 = all. A backend may return more than `limit` (the edge cuts and says so); it should return at least limit + 1 where there are. */
 export type Found<T> = Readonly<{ values: readonly T[]; warnings: readonly string[] }>
 
@@ -107,8 +112,8 @@ export interface SeriesBackend {
   labelNames(query: SeriesQuery, signal: AbortSignal): Promise<Found<string>>
   /** Sorted. */
   labelValues(name: string, query: SeriesQuery, signal: AbortSignal): Promise<Found<string>>
-  /** Each label set once. */
-  series(query: SeriesQuery, signal: AbortSignal): Promise<Found<Labels>>
+  /** A JSON array of at most `limit` texts, sorted, or label sets, each once. */
+  listed(query: ListQuery, signal: AbortSignal): Promise<QueryAnswer>
   /** The newest sample of every series in the range, stale ones left out. */
   latest(query: SeriesQuery, signal: AbortSignal): Promise<LatestSamples>
   /** Raw samples for remote read; series sorted by labels, samples by time. Throws TOO_LARGE after `samplesMax` samples. */

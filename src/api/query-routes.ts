@@ -1,11 +1,11 @@
 // /api/v1: queries and what is near them (FEATURES 6.06–6.13).
 import { PromhiveError } from '../base/errors.ts'
-import { labelsToObject, quote, type Labels } from '../model/labels.ts'
+import { labelsToObject, quote } from '../model/labels.ts'
 import { compileMatcher } from '../model/matching.ts'
 import { formatSampleValue } from '../model/number-text.ts'
 import type { Matcher } from '../model/matcher.ts'
 import { maxTimeMs, minTimeMs, type QueryAnswer, type QueryLanguage, type QueryOptions, type SeriesQuery } from './backend.ts'
-import { noContent, success, successBytes, successText, type Answer } from './envelope.ts'
+import { noContent, success, successBytes, type Answer } from './envelope.ts'
 import { unescapeName } from './escaped-name.ts'
 import { badRequest, durationOf, durationOr, invalidParameter, limitOf, timeOf, timeOr, wholeMs, type Form } from './parameters.ts'
 import { originOf, type ApiRequest, type Edge, type Route } from './routes.ts'
@@ -94,8 +94,7 @@ export function queryRoutes(edge: Edge): Route[] {
       serverOnly: true,
       handler: async ({ form, signal }) => {
         const query = seriesQuery(backend.language, form)
-        const { values, warnings } = await backend.series.labelNames(query, signal)
-        return limited(values, query.limit, warnings, (list) => JSON.stringify(list))
+        return listAnswer(await backend.series.listed({ ...query, kind: 'labelNames', name: '' }, signal))
       },
     },
     {
@@ -107,8 +106,7 @@ export function queryRoutes(edge: Edge): Route[] {
         const name = given.startsWith('U__') ? unescapeName(given) : given
         if (name === '' || !name.isWellFormed() || name.includes('\ufffd')) throw badRequest(`invalid label name: ${quote(name)}`)
         const query = seriesQuery(backend.language, form)
-        const { values, warnings } = await backend.series.labelValues(name, query, signal)
-        return limited(values, query.limit, warnings, (list) => JSON.stringify(list))
+        return listAnswer(await backend.series.listed({ ...query, kind: 'labelValues', name }, signal))
       },
     },
     {
@@ -119,8 +117,7 @@ export function queryRoutes(edge: Edge): Route[] {
         form.demand()
         if (form.all('match[]').length === 0) throw badRequest('no match[] parameter provided')
         const query = seriesQuery(backend.language, form, true)
-        const { values, warnings } = await backend.series.series(query, signal)
-        return limited(values, query.limit, warnings, labelSetsJson)
+        return listAnswer(await backend.series.listed({ ...query, kind: 'series', name: '' }, signal))
       },
     },
   ]
@@ -203,20 +200,6 @@ function seriesQuery(language: QueryLanguage, form: Form, nameMatch = false): Se
   }
 }
 
-function limited<T>(values: readonly T[], limit: number, warnings: readonly string[], write: (values: readonly T[]) => string): Answer {
-  if (limit === 0 || values.length <= limit) return successText(write(values), warnings)
-  return successText(write(values.slice(0, limit)), [...warnings, truncated])
-}
-
-/** Written by hand: half the time of an object per series. */
-function labelSetsJson(sets: readonly Labels[]): string {
-  const parts: string[] = []
-  for (const labels of sets) {
-    let text = '{'
-    for (let i = 0; i < labels.length; i += 2) {
-      text += `${i === 0 ? '' : ','}${JSON.stringify(labels[i])}:${JSON.stringify(labels[i + 1])}`
-    }
-    parts.push(text + '}')
-  }
-  return `[${parts.join(',')}]`
+function listAnswer({ data, truncated: cut, warnings, infos }: QueryAnswer): Answer {
+  return successBytes(data, cut ? [...warnings, truncated] : warnings, infos)
 }

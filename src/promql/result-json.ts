@@ -5,136 +5,18 @@
 // Numbers, times, histograms and escapes are written as prometheus web/api/v1/json_codec.go and util/jsonutil do, byte for byte.
 import type { Histogram } from '../model/histogram.ts'
 import { BucketList } from '../model/histogram-buckets.ts'
-import type { Labels } from '../model/labels.ts'
-import { formatFloatE, formatFloatF } from '../model/number-text.ts'
+import { JsonBytes, sampleBytesMax, writeSample } from '../model/json-bytes.ts'
+import { formatFloatF } from '../model/number-text.ts'
 import type { QueryValue } from './result.ts'
 import type { RawSeries } from './leaf.ts'
 import { absent, floatSample, histogramSample, type Vector } from './vector.ts'
 
 /** `{"resultType":…,"result":…}`. */
 export function encodeQueryValue(value: QueryValue): Uint8Array {
-  const out = new JsonBytes(1024)
+  const out = new JsonBytes()
   writeQueryValue(value, out)
-  return out.written()
+  return out.copy()
 }
-
-/** Bytes that grow as they are written. */
-export class JsonBytes {
-  #bytes: Uint8Array
-  #at = 0
-  constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity)
-  }
-  get length(): number {
-    return this.#at
-  }
-  /** What was written, without a copy; good until the next write. */
-  written(): Uint8Array {
-    return this.#bytes.subarray(0, this.#at)
-  }
-  #need(count: number): void {
-    const need = this.#at + count
-    if (need <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2))
-    grown.set(this.#bytes.subarray(0, this.#at))
-    this.#bytes = grown
-  }
-  byte(code: number): void {
-    if (this.#at === this.#bytes.length) this.#need(1)
-    this.#bytes[this.#at++] = code
-  }
-  /** Text of ASCII characters only. */
-  ascii(text: string): void {
-    const { length } = text
-    this.#need(length)
-    const bytes = this.#bytes
-    let at = this.#at
-    for (let i = 0; i < length; i++) bytes[at++] = text.charCodeAt(i)
-    this.#at = at
-  }
-  raw(from: Uint8Array): void {
-    this.#need(from.length)
-    const bytes = this.#bytes
-    let at = this.#at
-    for (let i = 0; i < from.length; i++) bytes[at++] = from[i]!
-    this.#at = at
-  }
-  /** A JSON string. */
-  string(text: string): void {
-    const { length } = text
-    this.#need(length + 2)
-    const bytes = this.#bytes
-    let at = this.#at
-    bytes[at++] = 34
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i)
-      if (code < 32 || code > 126 || code === 34 || code === 92) {
-        this.#escaped(text)
-        return
-      }
-      bytes[at++] = code
-    }
-    bytes[at++] = 34
-    this.#at = at
-  }
-  #escaped(text: string): void {
-    const quoted = JSON.stringify(text).replaceAll('\\b', '\\u0008').replaceAll('\\f', '\\u000c')
-    this.#need(quoted.length * 3)
-    this.#at += encoder.encodeInto(quoted, this.#bytes.subarray(this.#at)).written
-  }
-  /** Milliseconds as seconds: `1435781430.781`, `-0.05`, `5`. */
-  timestamp(timeMs: number): void {
-    let ms = timeMs
-    if (ms < 0) {
-      this.byte(45)
-      ms = -ms
-    }
-    const seconds = Math.floor(ms / 1000)
-    const fraction = ms - seconds * 1000
-    this.digits(seconds)
-    if (fraction === 0) return
-    this.byte(46)
-    if (fraction < 100) this.byte(48)
-    if (fraction < 10) this.byte(48)
-    this.digits(fraction)
-  }
-  /** A whole number ≥ 0 below 2^53. */
-  digits(value: number): void {
-    this.#need(16)
-    const bytes = this.#bytes
-    let length = 1
-    for (let limit = 10; value >= limit; limit *= 10) length++
-    let at = this.#at + length
-    this.#at = at
-    let rest = value
-    // 32-bit division is much faster than that of doubles
-    while (rest > 999_999_999) {
-      const tenth = Math.floor(rest / 10)
-      bytes[--at] = 48 + (rest - tenth * 10)
-      rest = tenth
-    }
-    let small = rest | 0
-    do {
-      const tenth = (small / 10) | 0
-      bytes[--at] = 48 + (small - tenth * 10)
-      small = tenth
-    } while (small > 0)
-  }
-  /** A sample value in quotes: plain digits, an exponent below 1e-6 and from 1e21 on. */
-  sample(value: number): void {
-    this.byte(34)
-    const size = Math.abs(value)
-    if (size < 1e15 && Math.floor(value) === value && (value !== 0 || 1 / value > 0)) {
-      if (value < 0) this.byte(45)
-      this.digits(size)
-    } else if (size >= 1e-6 && size < 1e21)
-      this.ascii(String(value)) // here JavaScript and Go write the same
-    else this.ascii(size === 0 || !Number.isFinite(value) ? formatFloatF(value) : formatFloatE(value))
-    this.byte(34)
-  }
-}
-
-const encoder = new TextEncoder()
 
 export function writeQueryValue(value: QueryValue, out: JsonBytes): void {
   out.ascii(`{"resultType":"${value.kind === 'samples' ? 'matrix' : value.kind}","result":`)
@@ -165,24 +47,13 @@ function writeHtmlSafe(text: string, out: JsonBytes): void {
     out.string(text)
     return
   }
-  const inner = new JsonBytes(text.length * 2)
+  const inner = new JsonBytes()
   inner.string(text)
   const escaped = new TextDecoder()
-    .decode(inner.written())
+    .decode(inner.copy())
     .replace(/[<>&\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
-  out.raw(encoder.encode(escaped))
-}
-
-/** `{"name":"value",…}` */
-export function writeLabels(labels: Labels, out: JsonBytes): void {
-  out.byte(123)
-  for (let i = 0; i < labels.length; i += 2) {
-    if (i > 0) out.byte(44)
-    out.string(labels[i]!)
-    out.byte(58)
-    out.string(labels[i + 1]!)
-  }
-  out.byte(125)
+  const bytes = new TextEncoder().encode(escaped)
+  out.raw(bytes, 0, bytes.length)
 }
 
 function writeVector(vector: Vector, timeMs: number, out: JsonBytes): void {
@@ -190,7 +61,7 @@ function writeVector(vector: Vector, timeMs: number, out: JsonBytes): void {
   for (let i = 0; i < vector.length; i++) {
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
-    writeLabels(vector.labels[i]!, out)
+    out.labels(vector.labels[i]!)
     const isHistogram = vector.presence[i] === histogramSample
     out.ascii(isHistogram ? ',"histogram":[' : ',"value":[')
     out.timestamp(timeMs)
@@ -203,40 +74,23 @@ function writeVector(vector: Vector, timeMs: number, out: JsonBytes): void {
 }
 
 function writeMatrix({ vector, grid, order }: QueryValue & { kind: 'matrix' }, out: JsonBytes): void {
-  const { steps, presence, values } = vector
-  const opens = pointOpenings(grid.startMs, grid.stepMs, steps)
+  const { steps, presence } = vector
+  const openings = new PointOpenings(grid.startMs, grid.stepMs, steps)
   out.byte(91)
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!
     const base = row * steps
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
-    writeLabels(vector.labels[row]!, out)
-    let first = true
-    let hasHistogram = false
-    for (let k = 0; k < steps; k++) {
-      const kind = presence[base + k]!
-      if (kind === absent) continue
-      if (kind !== floatSample) {
-        hasHistogram = true
-        continue
-      }
-      if (first) out.ascii(',"values":[')
-      else out.byte(44)
-      first = false
-      out.raw(opens[k]!)
-      out.sample(values[base + k]!)
-      out.byte(93)
-    }
-    if (!first) out.byte(93)
-    if (hasHistogram) {
-      first = true
+    out.labels(vector.labels[row]!)
+    if (writeFloats(vector, base, openings, out)) {
+      let first = true
       for (let k = 0; k < steps; k++) {
         if (presence[base + k] !== histogramSample) continue
         if (first) out.ascii(',"histograms":[')
         else out.byte(44)
         first = false
-        out.raw(opens[k]!)
+        out.raw(openings.bytes, openings.ends[k]!, openings.ends[k + 1]!)
         writeHistogram(vector.histograms![row]![k]!, out)
         out.byte(93)
       }
@@ -247,18 +101,71 @@ function writeMatrix({ vector, grid, order }: QueryValue & { kind: 'matrix' }, o
   out.byte(93)
 }
 
-/** `[1435781430.781,` for every step: the same in all series. */
-function pointOpenings(startMs: number, stepMs: number, steps: number): Uint8Array[] {
-  const scratch = new JsonBytes(32 * Math.max(1, steps))
-  const ends: number[] = []
+/** `,"values":[[1435781430.781,"1"],…]`, nothing where a row has no floats; true where it has histograms. */
+function writeFloats({ steps, values, presence }: Vector, base: number, openings: PointOpenings, out: JsonBytes): boolean {
+  const { bytes: opening, ends } = openings
+  const pointBytesMax = openings.bytesMax + sampleBytesMax + 2
+  let hasHistogram = false
+  let first = true
+  let { bytes, at } = out
+  // series that stay the same for a while are many: a value's text is copied where it repeats
+  let before = NaN
+  let textAt = 0
+  let textEnd = 0
   for (let k = 0; k < steps; k++) {
-    scratch.byte(91)
-    scratch.timestamp(startMs + k * stepMs)
-    scratch.byte(44)
-    ends.push(scratch.length)
+    const kind = presence[base + k]!
+    if (kind === absent) continue
+    if (kind !== floatSample) {
+      hasHistogram = true
+      continue
+    }
+    if (first) {
+      out.at = at
+      out.ascii(',"values":[')
+      ;({ bytes, at } = out)
+    }
+    if (at + pointBytesMax > bytes.length) {
+      out.at = at
+      out.room(pointBytesMax)
+      ;({ bytes, at } = out)
+      before = NaN
+    }
+    if (first) first = false
+    else bytes[at++] = 44
+    for (let i = ends[k]!, end = ends[k + 1]!; i < end; i++) bytes[at++] = opening[i]!
+    const value = values[base + k]!
+    if (value === before && value !== 0) for (let i = textAt; i < textEnd; i++) bytes[at++] = bytes[i]!
+    else {
+      before = value
+      textAt = at
+      textEnd = at = writeSample(bytes, at, value)
+    }
+    bytes[at++] = 93
   }
-  const all = scratch.written()
-  return ends.map((end, k) => all.subarray(k === 0 ? 0 : ends[k - 1]!, end))
+  out.at = at
+  if (!first) out.byte(93)
+  return hasHistogram
+}
+
+/** `[1435781430.781,` for every step, the same in all series: step k lies in bytes[ends[k], ends[k + 1]). */
+class PointOpenings {
+  readonly bytes: Uint8Array
+  readonly ends: Int32Array
+  readonly bytesMax: number
+  constructor(startMs: number, stepMs: number, steps: number) {
+    const scratch = new JsonBytes()
+    this.ends = new Int32Array(steps + 1)
+    let most = 0
+    for (let k = 0; k < steps; k++) {
+      scratch.byte(91)
+      scratch.timestamp(startMs + k * stepMs)
+      scratch.byte(44)
+      this.ends[k + 1] = scratch.length
+      most = Math.max(most, scratch.length - this.ends[k]!)
+    }
+    this.bytes = scratch.copy()
+    this.bytesMax = most
+  }
 }
 
 function writeSamples(all: readonly RawSeries[], out: JsonBytes): void {
@@ -266,7 +173,7 @@ function writeSamples(all: readonly RawSeries[], out: JsonBytes): void {
   all.forEach((series, i) => {
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
-    writeLabels(series.labels, out)
+    out.labels(series.labels)
     for (let k = 0; k < series.times.length; k++) {
       out.ascii(k === 0 ? ',"values":[[' : ',[')
       out.timestamp(series.times[k]!)

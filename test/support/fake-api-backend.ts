@@ -100,11 +100,18 @@ export class FakeBackend implements ApiBackend {
   readonly series: ApiBackend['series'] = {
     labelNames: (query) => this.#ask('labelNames', query, { values: this.names, warnings: [] }),
     labelValues: (name, query) => this.#ask('labelValues', { name, ...query }, { values: this.values, warnings: ['a shard is missing'] }),
-    series: (query) =>
-      this.#ask('series', query, {
-        values: [labelsFromObject({ __name__: 'up', job: 'a', quote: '"\\' }), labelsFromObject({ __name__: 'up', job: 'b' })],
-        warnings: [],
-      }),
+    listed: (query) => {
+      const sets = ['{"__name__":"up","job":"a","quote":"\\"\\\\"}', '{"__name__":"up","job":"b"}']
+      const all =
+        query.kind === 'series' ? sets : (query.kind === 'labelNames' ? this.names : this.values).map((text) => JSON.stringify(text))
+      const shown = query.limit > 0 ? all.slice(0, query.limit) : all
+      return this.#ask(query.kind, query, {
+        data: [utf8Bytes(`[${shown.join(',')}]`)],
+        truncated: shown.length < all.length,
+        warnings: query.kind === 'labelValues' ? ['a shard is missing'] : [],
+        infos: [],
+      })
+    },
     latest: (query) =>
       this.#ask('latest', query, {
         labels: [labelsFromObject({ __name__: 'up', job: 'b', instance: 'i' }), labelsFromObject({ __name__: 'a_total', job: 'x' })],

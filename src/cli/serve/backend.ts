@@ -69,7 +69,7 @@ export function apiBackend(parts: BackendParts): ApiBackend {
     series: {
       labelNames: (query, signal) => seriesBackend(lanes()).labelNames(query, signal),
       labelValues: (name, query, signal) => seriesBackend(lanes()).labelValues(name, query, signal),
-      series: (query, signal) => seriesBackend(lanes()).series(query, signal),
+      listed: (query, signal) => seriesBackend(lanes()).listed(query, signal),
       latest: (query, signal) => seriesBackend(lanes()).latest(query, signal),
       samples: (query, signal) => seriesBackend(lanes()).samples(query, signal),
     },

@@ -2,6 +2,7 @@
 import { PromhiveError } from '../../base/errors.ts'
 import { compareLabels, compareText, labelsKey, type Labels } from '../../model/labels.ts'
 import type { Histogram } from '../../model/histogram.ts'
+import { JsonBytes } from '../../model/json-bytes.ts'
 import { unpackLabels, type PackedLabels } from '../../model/packed-labels.ts'
 import {
   maxTimeMs,
@@ -17,7 +18,7 @@ import {
 import type { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import type { Lanes } from '../../../actors/storage-shard/lanes.ts'
 import type { LaneStatus } from '../../../actors/storage-shard/lane-protocol.ts'
-import type { LatestAnswer } from '../../../actors/storage-shard/lane-requests.ts'
+import { writeLabelSets, type LatestAnswer, type ListAnswer } from '../../../actors/storage-shard/lane-requests.ts'
 import { largest, type Cardinality, type NameCount } from '../../tsdb/head/metadata.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Disk } from '../../ports/disk.ts'
@@ -31,9 +32,21 @@ export function seriesBackend(lanes: Lanes): SeriesBackend {
     async labelValues(name, query, signal) {
       return { values: mergeTexts(await lanes.askAll<string[]>('labelValues', { ...query, name }, signal)), warnings: [] }
     },
-    async series(query, signal) {
-      const answers = (await lanes.askAll<PackedLabels>('series', query, signal)).map(unpackLabels)
-      return { values: answers.length === 1 ? answers[0]! : distinct(answers.flat()), warnings: [] }
+    async listed(query, signal) {
+      const { kind, limit } = query
+      if (lanes.count === 1) return lanes.ask<ListAnswer>(0, 'listed', query, signal)
+      const out = new JsonBytes()
+      let count: number
+      if (kind === 'series') {
+        const sets = distinct((await lanes.askAll<PackedLabels>('series', query, signal)).flatMap(unpackLabels))
+        count = sets.length
+        writeLabelSets(sets, limit, out)
+      } else {
+        const texts = mergeTexts(await lanes.askAll<string[]>(kind, query, signal))
+        count = texts.length
+        out.strings(limit > 0 ? texts.slice(0, limit) : texts)
+      }
+      return { data: out.parts(), truncated: limit > 0 && count > limit, warnings: [], infos: [] }
     },
     async latest(query, signal) {
       return { ...mergeLatest(await lanes.askAll<LatestAnswer>('latest', query, signal)), warnings: [] }

@@ -9,6 +9,7 @@ import { assert } from '../../base/assert.ts'
 import type { ByteWriter } from '../../base/bytes.ts'
 import type { Histogram } from '../../model/histogram.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
+import type { JsonBytes } from '../../model/json-bytes.ts'
 import type { Labels } from '../../model/labels.ts'
 import { isStale, staleHigh, staleLow } from '../../model/staleness.ts'
 import { chunkEncoding } from '../chunks/decode.ts'
@@ -128,6 +129,20 @@ export class Head {
 
   writeLabels(series: number, into: ByteWriter): void {
     for (const pair of this.pairsOf(series)) this.pairs.write(pair, into)
+  }
+
+  /** Appends `{"name":"value",…}`. */
+  writeLabelsJson(series: number, into: JsonBytes): void {
+    const at = this.#labelsAt[series]!
+    const page = this.#labelPages[at >>> labelPageBits]!
+    const start = at & (labelPageEntries - 1)
+    const end = start + 1 + page[start]!
+    into.byte(123)
+    for (let k = start + 1; k < end; k++) {
+      if (k > start + 1) into.byte(44)
+      this.pairs.writeJson(page[k]!, into)
+    }
+    into.byte(125)
   }
 
   // ---- samples

@@ -5,6 +5,7 @@
 //   table    Uint32Array  open addressing: pair id + 1, 0 = free  hashes   Uint32Array[pairs]
 //   names    one entry per label name, with the ids of its pairs
 import { ByteReader, ByteWriter, utf8Text } from '../../base/bytes.ts'
+import type { JsonBytes } from '../../model/json-bytes.ts'
 import { growUint32 } from './columns.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
 
@@ -91,6 +92,46 @@ export class LabelPairs {
   /** Appends the canonical bytes of a pair. */
   write(pair: number, into: ByteWriter): void {
     into.raw(this.#arena.subarray(this.#offsets[pair], this.#offsets[pair + 1]))
+  }
+
+  /** Appends `"name":"value"`, straight from the pair's bytes. */
+  writeJson(pair: number, into: JsonBytes): void {
+    const arena = this.#arena
+    const end = this.#offsets[pair + 1]!
+    const nameAt = this.#offsets[pair]! + 1
+    const nameLength = arena[nameAt - 1]!
+    const valueAt = nameAt + nameLength + 1
+    // lengths of one byte, and no need to escape anything: nearly all there are
+    if (nameLength < 128 && arena[valueAt - 1]! < 128) {
+      into.room(end - nameAt + 5)
+      const { bytes } = into
+      let at = into.at
+      bytes[at++] = 34
+      let i = nameAt
+      for (; i < valueAt - 1; i++) {
+        const byte = arena[i]!
+        if (byte < 32 || byte === 34 || byte === 92) break
+        bytes[at++] = byte
+      }
+      if (i === valueAt - 1) {
+        bytes[at++] = 34
+        bytes[at++] = 58
+        bytes[at++] = 34
+        for (i = valueAt; i < end; i++) {
+          const byte = arena[i]!
+          if (byte < 32 || byte === 34 || byte === 92) break
+          bytes[at++] = byte
+        }
+        if (i === end) {
+          bytes[at++] = 34
+          into.at = at
+          return
+        }
+      }
+    }
+    into.string(this.name(pair))
+    into.byte(58)
+    into.string(this.value(pair))
   }
 
   bytesOf(pair: number): number {

@@ -1,5 +1,6 @@
 // Questions about label sets rather than samples: names, values, series, and what takes the most room.
 import type { CompiledMatcher } from '../../model/matching.ts'
+import type { JsonBytes } from '../../model/json-bytes.ts'
 import type { Labels } from '../../model/labels.ts'
 import type { Head } from './head.ts'
 import { selectSeries } from './select.ts'
@@ -19,16 +20,23 @@ export function overlaps(head: Head, series: number, startMs: number, endMs: num
 }
 
 /** Series that any of the selectors picks and that have samples in the range; no selectors = all. Ascending, each once. */
-export function seriesInRange(head: Head, selectors: readonly (readonly CompiledMatcher[])[], startMs: number, endMs: number): number[] {
-  if (head.minTime > endMs || head.maxTime < startMs) return []
-  const picked = new Set<number>()
-  for (const matchers of selectors.length === 0 ? [[]] : selectors) {
+export function seriesInRange(head: Head, selectors: readonly (readonly CompiledMatcher[])[], startMs: number, endMs: number): Uint32Array {
+  if (head.minTime > endMs || head.maxTime < startMs) return none
+  const one = selectSeries(head, selectors[0] ?? [], null)
+  let n = 0
+  for (let i = 0; i < one.length; i++) if (overlaps(head, one[i]!, startMs, endMs)) one[n++] = one[i]!
+  const first = one.subarray(0, n)
+  if (selectors.length < 2) return first
+  const picked = new Set(first)
+  for (const matchers of selectors.slice(1)) {
     for (const series of selectSeries(head, matchers, null)) {
       if (!picked.has(series) && overlaps(head, series, startMs, endMs)) picked.add(series)
     }
   }
-  return [...picked].sort((a, b) => a - b)
+  return Uint32Array.from(picked).sort()
 }
+
+const none = new Uint32Array(0)
 
 export function labelNames(head: Head, selectors: readonly (readonly CompiledMatcher[])[], startMs: number, endMs: number): Set<string> {
   const names = new Set<string>()
@@ -72,7 +80,25 @@ export function labelValues(
 }
 
 export function seriesLabels(head: Head, selectors: readonly (readonly CompiledMatcher[])[], startMs: number, endMs: number): Labels[] {
-  return seriesInRange(head, selectors, startMs, endMs).map((series) => head.labels(series))
+  return Array.from(seriesInRange(head, selectors, startMs, endMs), (series) => head.labels(series))
+}
+
+/** The same as JSON, at most `limit` of them (0 = all). @returns whether there were more. */
+export function writeSeriesJson(
+  head: Head,
+  selectors: readonly (readonly CompiledMatcher[])[],
+  { startMs, endMs, limit }: Readonly<{ startMs: number; endMs: number; limit: number }>,
+  into: JsonBytes,
+): boolean {
+  const found = seriesInRange(head, selectors, startMs, endMs)
+  const shown = limit > 0 ? Math.min(limit, found.length) : found.length
+  into.byte(91)
+  for (let i = 0; i < shown; i++) {
+    if (i > 0) into.byte(44)
+    head.writeLabelsJson(found[i]!, into)
+  }
+  into.byte(93)
+  return shown < found.length
 }
 
 export type Cardinality = Readonly<{
