@@ -12,7 +12,7 @@ import type { RuleFlags, RuleGroup, RuleManagerOptions } from '../../src/rules/o
 import type { QueryFunction, SelectLastFunction } from '../../src/rules/querying.ts'
 import { RuleMetrics } from '../../src/rules/rule-metrics.ts'
 import { groupPhaseMs } from '../../src/rules/slots.ts'
-import type { RuleGroupStatus } from '../../src/rules/status.ts'
+import type { RuleGroupStatus } from '../../protocols/bus/status.ts'
 import { escapeQuery } from '../../src/template/escape-text.ts'
 import type { ActorRuntime } from '../runtime/runtime.ts'
 import type { ActorHandle } from '../runtime/supervised.ts'

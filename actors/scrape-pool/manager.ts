@@ -8,15 +8,15 @@ import { printDuration } from '../../src/model/duration.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
 import { BodyMemory } from '../../src/ports/body-buffer.ts'
+import type { RelabelRule } from '../../src/relabel/rule.ts'
 import type { Clock, Timer } from '../../src/ports/clock.ts'
 import type { Http, HttpClient } from '../../src/ports/http.ts'
-import type { RelabelStep } from '../../src/relabel/relabel.ts'
 import { BatchBuilder } from '../../src/scrape/batch.ts'
 import { LayoutScratch } from '../../src/scrape/layout-scrape.ts'
 import { scrapeMetrics } from '../../src/scrape/metrics.ts'
 import type { ScrapeFeatures, ScrapeOptions } from '../../src/scrape/options.ts'
-import type { FamilyMetadata } from '../../src/scrape/series-cache.ts'
-import { jobSupplies, type FailureLog, type ScrapeSupplies, type TargetHealth } from '../../src/scrape/target-scrape.ts'
+import { jobSupplies, type FailureLog, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
+import type { ActiveTarget, DroppedTarget, RelabelStep, TargetMetadata } from '../../protocols/bus/status.ts'
 import type { ActorRuntime } from '../runtime/runtime.ts'
 import type { ActorHandle } from '../runtime/supervised.ts'
 import { scrapePool } from './machine.ts'
@@ -40,22 +40,6 @@ export type ScrapeManagerSetup = Readonly<{
   /** `--scrape.discovery-reload-interval`. */
   discoveryReloadIntervalMs: number
 }>
-
-export type ActiveTarget = Readonly<{
-  scrapePool: string
-  discoveredLabels: Labels
-  labels: Labels
-  scrapeUrl: string
-  lastError: string
-  /** 0: never. */
-  lastScrapeMs: number
-  lastScrapeDurationMs: number
-  health: TargetHealth
-  scrapeInterval: string
-  scrapeTimeout: string
-}>
-export type DroppedTarget = Readonly<{ scrapePool: string; discoveredLabels: Labels }>
-export type TargetMetadata = Readonly<{ target: Labels; entries: readonly FamilyMetadata[] }>
 
 type Job = { options: ScrapeOptions; pool: ScrapePool; actor: ActorHandle<typeof scrapePool>; client: HttpClient }
 
@@ -208,7 +192,8 @@ export class ScrapeManager {
       for (const scrape of this.#jobs.get(name)!.pool.active()) {
         const entries = scrape.metadata()
         const wanted = metric === '' ? entries : entries.filter((entry) => entry.family === metric)
-        if (wanted.length > 0) out.push({ target: scrape.target.labels, entries: wanted })
+        if (wanted.length === 0) continue
+        out.push({ target: scrape.target.labels, entries: wanted.map(({ family, ...rest }) => ({ ...rest, metric: family })) })
       }
     }
     return out
@@ -216,12 +201,13 @@ export class ScrapeManager {
 
   /** What each relabel rule of a pool makes of these labels. Throws NOT_FOUND. */
   relabelSteps(pool: string, labels: Labels): readonly RelabelStep[] {
-    return this.#job(pool).pool.job.relabeling.steps(labels)
+    const steps = this.#job(pool).pool.job.relabeling.steps(labels)
+    return steps.map(({ rule, labels: output, keep }) => ({ rule: ruleJson(rule), output, keep }))
   }
 
   #job(pool: string): Job {
     const job = this.#jobs.get(pool)
-    if (job === undefined) throw new PromhiveError('NOT_FOUND', `scrape pool ${JSON.stringify(pool)} not found`)
+    if (job === undefined) throw new PromhiveError('NOT_FOUND', `unable to find a scrape config with the name ${JSON.stringify(pool)}`)
     return job
   }
 
@@ -311,5 +297,18 @@ export class ScrapeManager {
         samples: bytes,
       },
     ]
+  }
+}
+
+/** A relabel rule with the keys of the configuration, defaults left out as upstream's JSON does. */
+function ruleJson(rule: RelabelRule): Record<string, unknown> {
+  return {
+    source_labels: rule.sourceLabels,
+    separator: rule.separator,
+    target_label: rule.targetLabel,
+    regex: rule.regex,
+    modulus: rule.modulus,
+    replacement: rule.replacement,
+    action: rule.action,
   }
 }

@@ -1,12 +1,19 @@
 // What the HTTP edge asks of the rest of the program: plain data in, plain data out. JSON shapes are made in src/api, so a backend never
 // thinks of HTTP. Failures are PromhiveError; its code picks the status and the errorType (src/api/envelope.ts). An AbortSignal fires when
 // the client has gone or the server stops: the work may then end with any error.
+import type {
+  ActiveTarget,
+  AlertmanagerUrls,
+  DroppedTarget,
+  RelabelStep,
+  RuleGroupStatus,
+  TargetMetadata,
+} from '../../protocols/bus/status.ts'
 import type { MetricFamily } from '../base/metrics.ts'
 import type { Appender } from '../model/appender.ts'
 import type { Histogram } from '../model/histogram.ts'
 import type { Labels } from '../model/labels.ts'
 import type { Matcher } from '../model/matcher.ts'
-import type { MetricType } from '../model/metadata.ts'
 
 /** Times of optional ranges that were not given: every sample lies between them. Both are safe integers. */
 export const minTimeMs = Number.MIN_SAFE_INTEGER
@@ -137,87 +144,23 @@ export type SeriesSamples = Readonly<{
 }>
 
 export interface TargetsBackend {
-  active(): readonly ActiveTarget[] | Promise<readonly ActiveTarget[]>
-  dropped(): readonly DroppedTarget[] | Promise<readonly DroppedTarget[]>
+  active(): Promise<readonly ActiveTarget[]>
+  dropped(): Promise<readonly DroppedTarget[]>
   /** Dropped targets by scrape pool, including those not kept for display. */
-  droppedCounts(): Readonly<Record<string, number>>
-  scrapePools(): readonly string[]
+  droppedCounts(): Promise<Readonly<Record<string, number>>>
+  scrapePools(): Promise<readonly string[]>
   /** YAML of one scrape configuration with secrets hidden. Throws NOT_FOUND with `unable to find a scrape config …`. */
   scrapePoolConfig(pool: string): string
   /** What each relabel rule of the pool makes of these labels. Throws NOT_FOUND as scrapePoolConfig does. */
-  relabelSteps(pool: string, labels: Labels): readonly RelabelStep[]
+  relabelSteps(pool: string, labels: Labels): Promise<readonly RelabelStep[]>
   /** Metadata by target, in target order. `metric` '' = all. */
-  metadata(metric: string): readonly TargetMetadata[] | Promise<readonly TargetMetadata[]>
-  alertmanagers(): Readonly<{ active: readonly string[]; dropped: readonly string[] }>
+  metadata(metric: string): Promise<readonly TargetMetadata[]>
+  alertmanagers(): Promise<AlertmanagerUrls>
 }
-export type ActiveTarget = Readonly<{
-  scrapePool: string
-  discoveredLabels: Labels
-  labels: Labels
-  scrapeUrl: string
-  lastError: string
-  /** 0: never. */
-  lastScrapeMs: number
-  lastScrapeDurationMs: number
-  health: 'up' | 'down' | 'unknown'
-  /** As Prometheus prints durations: 15s. */
-  scrapeInterval: string
-  scrapeTimeout: string
-}>
-export type DroppedTarget = Readonly<{ scrapePool: string; discoveredLabels: Labels }>
-/** `rule`: the relabel rule as it stands in the configuration, in JSON. */
-export type RelabelStep = Readonly<{ rule: Readonly<Record<string, unknown>>; output: Labels; keep: boolean }>
-export type TargetMetadata = Readonly<{
-  target: Labels
-  entries: readonly Readonly<{ metric: string; type: MetricType; help: string; unit: string }>[]
-}>
-
 export interface RulesBackend {
   /** In the order of file and group. */
-  groups(): readonly RuleGroupStatus[] | Promise<readonly RuleGroupStatus[]>
+  groups(): Promise<readonly RuleGroupStatus[]>
 }
-export type RuleGroupStatus = Readonly<{
-  name: string
-  file: string
-  intervalMs: number
-  limit: number
-  /** Of the last evaluation. */
-  evaluationMs: number
-  /** 0: never. */
-  lastEvaluationMs: number
-  rules: readonly RuleStatus[]
-}>
-export type RuleStatus = AlertingRuleStatus | RecordingRuleStatus
-type RuleCommon = Readonly<{
-  name: string
-  /** The expression as PromQL prints it. */
-  query: string
-  labels: Labels
-  health: 'unknown' | 'ok' | 'err'
-  lastError: string
-  evaluationMs: number
-  lastEvaluationMs: number
-}>
-export type RecordingRuleStatus = RuleCommon & Readonly<{ kind: 'recording' }>
-export type AlertingRuleStatus = RuleCommon &
-  Readonly<{
-    kind: 'alerting'
-    state: 'unknown' | 'inactive' | 'pending' | 'firing'
-    holdMs: number
-    keepFiringMs: number
-    annotations: Labels
-    alerts: readonly AlertStatus[]
-  }>
-export type AlertStatus = Readonly<{
-  labels: Labels
-  annotations: Labels
-  state: 'inactive' | 'pending' | 'firing'
-  activeAtMs: number
-  /** 0: not being kept. */
-  keepFiringSinceMs: number
-  value: number
-}>
-
 export interface StatusBackend {
   /** The configuration in use, secrets hidden. */
   configYaml(): string

@@ -15,13 +15,17 @@ export function targetRoutes(edge: Edge): Route[] {
   const { targets, language } = backend
   const get = ['GET']
   return [
-    { methods: get, path: '/api/v1/scrape_pools', handler: () => success({ scrapePools: [...targets.scrapePools()].sort(compareText) }) },
+    {
+      methods: get,
+      path: '/api/v1/scrape_pools',
+      handler: async () => success({ scrapePools: [...(await targets.scrapePools())].sort(compareText) }),
+    },
     {
       methods: get,
       path: '/api/v1/scrape_pools/config',
-      handler: ({ form }) => {
+      handler: async ({ form }) => {
         const pool = demanded(form, 'scrapePool')
-        return success({ yaml: ofPool(() => targets.scrapePoolConfig(pool)) })
+        return success({ yaml: await ofPool(() => targets.scrapePoolConfig(pool)) })
       },
     },
     {
@@ -53,7 +57,7 @@ export function targetRoutes(edge: Edge): Route[] {
           droppedTargets: dropped
             .sort(byPool)
             .map((target) => ({ discoveredLabels: labelsToObject(target.discoveredLabels), scrapePool: target.scrapePool })),
-          droppedTargetCounts: any || state === 'dropped' ? targets.droppedCounts() : null,
+          droppedTargetCounts: any || state === 'dropped' ? await targets.droppedCounts() : null,
         }
         return success(data)
       },
@@ -81,10 +85,10 @@ export function targetRoutes(edge: Edge): Route[] {
     {
       methods: get,
       path: '/api/v1/targets/relabel_steps',
-      handler: ({ form }) => {
+      handler: async ({ form }) => {
         const pool = demanded(form, 'scrapePool')
         const labels = labelsOf(demanded(form, 'labels'))
-        const steps = ofPool(() => targets.relabelSteps(pool, labels))
+        const steps = await ofPool(() => targets.relabelSteps(pool, labels))
         return success({ steps: steps.map(({ rule, output, keep }) => ({ rule, output: labelsToObject(output), keep })) })
       },
     },
@@ -92,8 +96,8 @@ export function targetRoutes(edge: Edge): Route[] {
       methods: get,
       path: '/api/v1/alertmanagers',
       serverOnly: true,
-      handler: () => {
-        const { active, dropped } = targets.alertmanagers()
+      handler: async () => {
+        const { active, dropped } = await targets.alertmanagers()
         const data: AlertmanagersData = {
           activeAlertmanagers: active.map((url) => ({ url })),
           droppedAlertmanagers: dropped.map((url) => ({ url })),
@@ -134,9 +138,9 @@ function demanded(form: Form, name: string): string {
   return value
 }
 
-function ofPool<T>(run: () => T): T {
+async function ofPool<T>(run: () => T | Promise<T>): Promise<T> {
   try {
-    return run()
+    return await run()
   } catch (thrown) {
     if (thrown instanceof PromhiveError) throw badRequest(`error retrieving scrape config: ${thrown.message}`)
     throw thrown

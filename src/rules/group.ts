@@ -16,7 +16,7 @@ import { recordSamples } from './recording-rule.ts'
 import { restoreRule } from './restore.ts'
 import type { RuleMetrics } from './rule-metrics.ts'
 import { mergePairs } from './samples.ts'
-import type { AlertStatus, RuleGroupStatus, RuleHealth, RuleStatus } from './status.ts'
+import type { AlertStatus, RuleGroupStatus, RuleHealth, RuleStatus } from '../../protocols/bus/status.ts'
 import type { WrittenSeries } from './written-series.ts'
 import { WrittenSeriesSet, writeStale } from './written-series.ts'
 

@@ -126,7 +126,7 @@ export class FakeBackend implements ApiBackend {
       ]),
   }
   readonly targets: ApiBackend['targets'] = {
-    active: () => [
+    active: async () => [
       {
         scrapePool: 'node',
         discoveredLabels: labelsFromObject({ __address__: 'localhost:9100' }),
@@ -152,14 +152,14 @@ export class FakeBackend implements ApiBackend {
         scrapeTimeout: '10s',
       },
     ],
-    dropped: () => [{ scrapePool: 'node', discoveredLabels: labelsFromObject({ __address__: 'gone:1' }) }],
-    droppedCounts: () => ({ alertmanager: 0, node: 1 }),
-    scrapePools: () => ['node', 'alertmanager'],
+    dropped: async () => [{ scrapePool: 'node', discoveredLabels: labelsFromObject({ __address__: 'gone:1' }) }],
+    droppedCounts: async () => ({ alertmanager: 0, node: 1 }),
+    scrapePools: async () => ['node', 'alertmanager'],
     scrapePoolConfig: (pool) => {
       if (pool !== 'node') throw new PromhiveError('NOT_FOUND', `unable to find a scrape config for job ${JSON.stringify(pool)}`)
       return 'job_name: node\n'
     },
-    relabelSteps: (pool, labels) => {
+    relabelSteps: async (pool, labels) => {
       if (pool !== 'node') throw new PromhiveError('NOT_FOUND', `unable to find a scrape config for job ${JSON.stringify(pool)}`)
       return [
         {
@@ -169,7 +169,7 @@ export class FakeBackend implements ApiBackend {
         },
       ]
     },
-    metadata: (metric) =>
+    metadata: async (metric) =>
       [
         {
           target: labelsFromObject({ job: 'node', instance: 'n1' }),
@@ -177,10 +177,10 @@ export class FakeBackend implements ApiBackend {
         },
         { target: labelsFromObject({ job: 'other', instance: 'n2' }), entries: [entry('up', 'gauge', 'Up!')] },
       ].map((target) => ({ ...target, entries: target.entries.filter((e) => metric === '' || e.metric === metric) })),
-    alertmanagers: () => ({ active: ['http://am:9093/api/v2/alerts'], dropped: [] }),
+    alertmanagers: async () => ({ active: ['http://am:9093/api/v2/alerts'], dropped: [] }),
   }
   readonly rules: ApiBackend['rules'] = {
-    groups: () => [
+    groups: async () => [
       {
         name: 'one',
         file: '/etc/a.yml',

@@ -14,7 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'src/template': ['src/base', 'src/model'],
   'src/discovery': ['src/base', 'src/model', 'src/ports'],
   'src/scrape': ['src/base', 'src/model', 'src/ports', 'src/relabel', 'protocols/exposition'],
-  'src/rules': ['src/base', 'src/model', 'src/promql', 'src/template'],
+  'src/rules': ['src/base', 'src/model', 'src/promql', 'src/template', 'protocols/bus'],
   'src/alerting': ['src/base', 'src/model', 'src/ports', 'src/template'],
   'src/config': ['src/base', 'src/model', 'src/relabel', 'src/scrape', 'src/rules', 'src/alerting', 'src/discovery'],
   'src/api': ['src/base', 'src/model', 'protocols'],

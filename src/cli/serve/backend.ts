@@ -5,17 +5,14 @@ import { parse, stringify } from 'yaml'
 import { PromhiveError } from '../../base/errors.ts'
 import type { MetricsRegistry } from '../../base/metrics.ts'
 import { printDuration } from '../../model/duration.ts'
-import type { RelabelRule } from '../../relabel/rule.ts'
 import type { Appender } from '../../model/appender.ts'
 import type { ApiBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 import { flagsForApi } from '../../config/serve-flags.ts'
-import type { Notifier } from '../../../actors/notifier/notifier.ts'
 import type { QueryService } from '../../../actors/query/query-service.ts'
-import type { RuleManager } from '../../../actors/rule-group/manager.ts'
-import type { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
+import { questions, type Channel } from '../../../protocols/bus/control.ts'
 import { buildInfo } from './build-info.ts'
 import type { Loaded } from './configuration.ts'
 import { featureList } from './feature-list.ts'
@@ -42,9 +39,8 @@ export type BackendParts = Readonly<{
   reloadSucceeded: () => boolean
   storage: () => Storage
   queries: () => QueryService
-  scrapes: () => ScrapeManager
-  rules: () => RuleManager
-  notifier: () => Notifier<RelabelRule>
+  /** A question to this node's control plane. */
+  ask: <Q, A>(channel: Channel<Q, A>, question: Q) => Promise<A>
 }>
 
 export function apiBackend(parts: BackendParts): ApiBackend {
@@ -74,7 +70,7 @@ export function apiBackend(parts: BackendParts): ApiBackend {
       samples: (query, signal) => seriesBackend(lanes()).samples(query, signal),
     },
     targets: targetsBackend(parts),
-    rules: { groups: () => parts.rules().groups() },
+    rules: { groups: () => parts.ask(questions.ruleGroups, null) },
     status: statusBackend(parts),
     admin: {
       deleteSeries: (matchers, startMs, endMs) => admin().deleteSeries(matchers, startMs, endMs),
@@ -98,46 +94,21 @@ export function apiBackend(parts: BackendParts): ApiBackend {
   }
 }
 
-function targetsBackend(parts: BackendParts): TargetsBackend {
-  const noPool = (pool: string): PromhiveError =>
-    new PromhiveError('NOT_FOUND', `unable to find a scrape config with the name ${JSON.stringify(pool)}`)
+function targetsBackend({ ask, loaded }: BackendParts): TargetsBackend {
   return {
-    active: () => parts.scrapes().activeTargets(),
-    dropped: () => parts.scrapes().droppedTargets(),
-    droppedCounts: () => parts.scrapes().droppedCounts(),
-    scrapePools: () => parts.scrapes().scrapePools(),
+    active: () => ask(questions.activeTargets, null),
+    dropped: () => ask(questions.droppedTargets, null),
+    droppedCounts: () => ask(questions.droppedCounts, null),
+    scrapePools: () => ask(questions.scrapePools, null),
     scrapePoolConfig(pool) {
-      const { scrape_configs: jobs } = parse(parts.loaded().config.yaml) as { scrape_configs?: readonly { job_name: string }[] }
+      const { scrape_configs: jobs } = parse(loaded().config.yaml) as { scrape_configs?: readonly { job_name: string }[] }
       const job = jobs?.find(({ job_name: name }) => name === pool)
-      if (job === undefined) throw noPool(pool)
+      if (job === undefined) throw new PromhiveError('NOT_FOUND', `unable to find a scrape config with the name ${JSON.stringify(pool)}`)
       return stringify(job)
     },
-    relabelSteps(pool, labels) {
-      if (!parts.scrapes().scrapePools().includes(pool)) throw noPool(pool)
-      return parts
-        .scrapes()
-        .relabelSteps(pool, labels)
-        .map(({ rule, labels: output, keep }) => ({ rule: ruleJson(rule), output, keep }))
-    },
-    metadata: (metric) =>
-      parts
-        .scrapes()
-        .metadata(metric)
-        .map(({ target, entries }) => ({ target, entries: entries.map(({ family, ...rest }) => ({ ...rest, metric: family })) })),
-    alertmanagers: () => parts.notifier().alertmanagers(),
-  }
-}
-
-/** A relabel rule with the keys of the configuration, defaults left out as upstream's JSON does. */
-function ruleJson(rule: RelabelRule): Record<string, unknown> {
-  return {
-    source_labels: rule.sourceLabels,
-    separator: rule.separator,
-    target_label: rule.targetLabel,
-    regex: rule.regex,
-    modulus: rule.modulus,
-    replacement: rule.replacement,
-    action: rule.action,
+    relabelSteps: (pool, labels) => ask(questions.relabelSteps, { pool, labels }),
+    metadata: (metric) => ask(questions.metadata, metric),
+    alertmanagers: () => ask(questions.alertmanagers, null),
   }
 }
 

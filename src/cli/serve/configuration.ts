@@ -4,7 +4,7 @@ import { crc32c } from '../../base/crc32c.ts'
 import { utf8Bytes } from '../../base/bytes.ts'
 import { PromhiveError } from '../../base/errors.ts'
 import { printProblem } from '../../config/problem.ts'
-import { loadConfig, type PrometheusConfig } from '../../config/prometheus-config.ts'
+import { loadConfig, type ConfigFiles, type PrometheusConfig } from '../../config/prometheus-config.ts'
 import { loadRuleFiles } from '../../config/rule-files.ts'
 import { unsupportedSections } from '../../config/section-use.ts'
 import type { FeatureName } from '../../config/serve-flags.ts'
@@ -41,9 +41,9 @@ const supportedSections: ReadonlySet<string> = new Set([
 ])
 
 /** @throws PromhiveError CONFIG_INVALID with every problem on a line of its own. */
-export function loadConfiguration(settings: LoadSettings): Loaded {
+export function loadConfiguration(settings: LoadSettings, files: ConfigFiles = nodeConfigFiles): Loaded {
   const { config, problems } = loadConfig(settings.path, {
-    ...nodeConfigFiles,
+    ...files,
     env: (name) => process.env[name],
     features: {
       extraScrapeMetrics: settings.features.has('extra-scrape-metrics'),
@@ -55,7 +55,7 @@ export function loadConfiguration(settings: LoadSettings): Loaded {
   const unsupported = unsupportedSections(config, supportedSections)
   if (unsupported.length > 0) throw invalid(settings.path, unsupported.map(printProblem))
   const rules = loadRuleFiles(config.ruleFiles, {
-    ...nodeConfigFiles,
+    ...files,
     ...ruleChecks(settings.promql),
     nameValidation: config.global.metricNameValidationScheme,
   })

@@ -1,4 +1,4 @@
-// One node with all roles: builds every part, applies configurations to them, and ends them in order.
+// One node of the machine: HTTP edge, storage and roles (roles.ts); applies configurations to them, and ends them in order.
 //
 //   start: configuration ─▶ listen (503 until ready) ─▶ storage (replay) ─▶ ready ─▶ rules, notifier, discovery, scraping
 //   stop:  discovery, scraping ─▶ rules ─▶ notifier (drains) ─▶ listeners ─▶ storage (snapshots)
@@ -6,12 +6,6 @@ import { hostname } from 'node:os'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import { MetricsRegistry } from '../../base/metrics.ts'
-import { printLabels } from '../../model/labels.ts'
-import type { RelabelRule } from '../../relabel/rule.ts'
-import { compileRelabel } from '../../relabel/relabel.ts'
-import { DiscoveryManager } from '../../discovery/manager.ts'
-import { discoveryMetrics } from '../../discovery/metrics.ts'
-import { offsetSeed } from '../../scrape/target.ts'
 import { startApi, type Api } from '../../api/server.ts'
 import { Notifications, notices } from '../../api/notifications.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
@@ -23,22 +17,14 @@ import { nodeRandom } from '../../ports/node/random.ts'
 import { openLineFile } from '../../ports/node/line-file.ts'
 import { nodeResolver } from '../../ports/node/resolver.ts'
 import { nodeWatcher } from '../../ports/node/watcher.ts'
-import { embeddedBus } from '../../../cluster/embedded/bus.ts'
-import { ActorRuntime } from '../../../actors/runtime/runtime.ts'
-import { Notifier } from '../../../actors/notifier/notifier.ts'
-import { RuleManager } from '../../../actors/rule-group/manager.ts'
-import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
-import { ActiveQueries } from '../../../actors/query/active-queries.ts'
-import { QueryLog } from '../../../actors/query/query-log.ts'
-import { QueryService } from '../../../actors/query/query-service.ts'
 import { decompressors } from '../decompressors.ts'
 import { apiBackend, type BackendParts } from './backend.ts'
 import { apiOptions } from './api-options.ts'
 import { buildInfo } from './build-info.ts'
 import { checksumOf, loadConfiguration, type Loaded } from './configuration.ts'
 import { DeferredAppender } from './deferred-appender.ts'
-import { failureLogs } from './failure-log.ts'
 import { processMetrics } from './process-metrics.ts'
+import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
 import { openStorage, type Storage, type StorageSettings } from './storage.ts'
 import { storageMetrics } from './storage-metrics.ts'
@@ -53,7 +39,6 @@ export class Server {
   readonly #http = nodeHttp({ environment: process.env, userAgent: `Prometheus/${buildInfo.version}` })
   readonly #metrics = new MetricsRegistry()
   readonly #appender = new DeferredAppender()
-  readonly #runtime: ActorRuntime
   readonly #notifications: Notifications
   readonly #startTimeMs = this.#clock.nowMs()
   readonly #reloadSuccessful = this.#metrics.gauge(
@@ -70,15 +55,8 @@ export class Server {
   #lastConfigMs = 0
   #state: 'starting' | 'ready' | 'stopping' = 'starting'
   #storage: Storage | null = null
-  #queries: QueryService | null = null
-  #queryLog: QueryLog | null = null
-  #activeQueries: ActiveQueries | null = null
+  #roles: Roles | null = null
   #api: Api | null = null
-  #rules: RuleManager | null = null
-  #notifier: Notifier<RelabelRule> | null = null
-  #scrapes: ScrapeManager | null = null
-  #scrapeDiscovery: DiscoveryManager | null = null
-  #notifyDiscovery: DiscoveryManager | null = null
   #reloading: Promise<void> = Promise.resolve()
   #timers: Timer[] = []
 
@@ -87,8 +65,6 @@ export class Server {
     this.#workers = workers
     this.#settings = settings
     this.#logger = logger
-    const [clock, random, metrics] = [this.#clock, this.#random, this.#metrics]
-    this.#runtime = new ActorRuntime({ clock, random, metrics, bus: embeddedBus(clock), logger })
     this.#onQuit = onQuit
     this.#loaded = loadConfiguration(this.#loadSettings)
     this.#notifications = new Notifications(() => this.#clock.nowMs(), settings.flags['web.max-notifications-subscribers'], this.#metrics)
@@ -131,9 +107,20 @@ export class Server {
     await takeOver(dataDirectory, tsdb) // before anything newer is appended
     this.#appender.become(storage.appender)
     this.#metrics.collect(() => storageMetrics(storage))
-    this.#build(storage)
+    this.#roles = new Roles(this.#settings, storage, this.#loaded, {
+      clock: this.#clock,
+      random: this.#random,
+      disk: this.#disk,
+      http: this.#http,
+      resolver: nodeResolver(),
+      watcher: nodeWatcher(),
+      openLineFile,
+      hostname: hostname(),
+      metrics: this.#metrics,
+      logger,
+    })
     await this.#apply(this.#loaded)
-    this.#rules!.start()
+    this.#roles.start()
     this.#state = 'ready'
     this.#notifications.remove(notices.starting)
     logger.info(
@@ -166,15 +153,10 @@ export class Server {
     this.#state = 'stopping'
     this.#notifications.add(notices.stopping)
     for (const timer of this.#timers) timer.cancel()
-    this.#scrapeDiscovery?.stop()
-    this.#notifyDiscovery?.stop()
-    await this.#scrapes?.stop()
-    await this.#rules?.stop()
-    await this.#notifier?.stop()
+    await this.#roles?.stop()
     await this.#api?.close()
-    await this.#queryLog?.use(null)
     await this.#storage?.close()
-    this.#activeQueries?.close()
+    await this.#roles?.close()
   }
 
   get #loadSettings(): Parameters<typeof loadConfiguration>[0] {
@@ -198,117 +180,9 @@ export class Server {
     }
   }
 
-  /** Every part that needs the storage. */
-  #build(storage: Storage): void {
-    const { flags, features, promql, externalUrl } = this.#settings
-    const logger = this.#logger
-    const shared = { clock: this.#clock, metrics: this.#metrics, runtime: this.#runtime }
-    const userAgent = `Prometheus/${buildInfo.version}`
-    const ownLogger = logger.child({ component: 'query engine' })
-    this.#queryLog = new QueryLog({ ...shared, logger: ownLogger, open: openLineFile })
-    this.#activeQueries = new ActiveQueries(this.#settings.dataDirectory, flags['query.max-concurrency'], {
-      disk: this.#disk,
-      clock: this.#clock,
-      logger: logger.child({ component: 'activeQueryTracker' }),
-    })
-    this.#queries = new QueryService({
-      ...shared,
-      log: this.#queryLog,
-      active: this.#activeQueries,
-      lanes: storage.lanes,
-      logger: ownLogger,
-      promql,
-      useStartTimestamps: features.has('use-start-timestamps'),
-      typeAndUnitLabels: features.has('type-and-unit-labels'),
-      perStepStats: features.has('promql-per-step-stats'),
-      timeoutMs: flags['query.timeout'],
-      concurrencyMax: flags['query.max-concurrency'],
-      samplesMax: flags['query.max-samples'],
-      lookbackMs: flags['query.lookback-delta'],
-      evaluationIntervalMs: () => this.#loaded.config.global.evaluationIntervalMs,
-    })
-    const queries = this.#queries
-    this.#notifier = new Notifier<RelabelRule>({
-      ...shared,
-      http: this.#http,
-      logger: logger.child({ component: 'notifier' }),
-      flags: {
-        queueCapacity: flags['alertmanager.notification-queue-capacity'],
-        batchSize: flags['alertmanager.notification-batch-size'],
-        drainOnShutdown: flags['alertmanager.drain-notification-queue-on-shutdown'],
-      },
-      compileRelabel: (rules) => {
-        const compiled = compileRelabel(rules)
-        return (labels) => compiled.apply(labels)
-      },
-      userAgent,
-    })
-    const notifier = this.#notifier
-    this.#rules = new RuleManager({
-      ...shared,
-      query: (expr, timeMs, signal, origin) => queries.ruleQuery(expr, timeMs, signal, origin),
-      selectLast: (matchers, startMs, endMs, signal) => queries.selectLast(matchers, startMs, endMs, signal),
-      appender: storage.appender,
-      send: (alerts) => notifier.send(alerts),
-      logger: logger.child({ component: 'rule manager' }),
-      flags: {
-        externalUrl,
-        resendDelayMs: flags['rules.alert.resend-delay'],
-        outageToleranceMs: flags['rules.alert.for-outage-tolerance'],
-        forGracePeriodMs: flags['rules.alert.for-grace-period'],
-        maxConcurrentEvals: flags['rules.max-concurrent-evals'],
-        concurrentEvals: features.has('concurrent-rule-eval'),
-        restoreNewRuleGroups: false,
-      },
-      features: promql,
-    })
-    this.#scrapes = new ScrapeManager({
-      ...shared,
-      appender: storage.appender.lingering(),
-      http: this.#http,
-      logger: logger.child({ component: 'scrape manager' }),
-      features: {
-        createdTimestampZeroIngestion: features.has('created-timestamp-zero-ingestion'),
-        typeAndUnitLabels: features.has('type-and-unit-labels'),
-        exemplarStorage: features.has('exemplar-storage'),
-        metadataRecords: features.has('metadata-wal-records'),
-      },
-      offsetSeed: offsetSeed(hostname(), printLabels(this.#loaded.config.global.externalLabels)),
-      hashSeed: this.#random.below(0x7fffffff),
-      userAgent,
-      openFailureLog: failureLogs(logger.child({ component: 'scrape manager' })),
-      discoveryReloadIntervalMs: flags['scrape.discovery-reload-interval'],
-    })
-    const discovery = {
-      ...shared,
-      disk: this.#disk,
-      http: this.#http,
-      resolver: nodeResolver(),
-      watcher: nodeWatcher(),
-      log: logger.child({ component: 'discovery manager' }),
-      metrics: discoveryMetrics(this.#metrics),
-      userAgent,
-    }
-    const scrapes = this.#scrapes
-    this.#scrapeDiscovery = new DiscoveryManager('scrape', discovery, 5_000, (job, groups) => scrapes.updateTargets(job, groups))
-    this.#notifyDiscovery = new DiscoveryManager('notify', discovery, 5_000, (key, groups) => notifier.setTargets(key, groups))
-  }
-
   /** Gives a configuration to every part. What a part cannot do has been refused before. */
   async #apply(loaded: Loaded): Promise<void> {
-    const { config, groups } = loaded
-    // first: a file that cannot be opened refuses the configuration before anything has changed
-    await this.#queryLog!.use(this.#queryLog!.open(config.global.queryLogFile))
-    this.#notifier!.apply(config.alerting)
-    this.#notifyDiscovery!.apply(new Map(config.alertmanagers.map(({ key, discovery }) => [key, discovery])))
-    await this.#rules!.apply({
-      groups,
-      intervalMs: config.global.evaluationIntervalMs,
-      queryOffsetMs: config.global.ruleQueryOffsetMs,
-      externalLabels: config.global.externalLabels,
-    })
-    this.#scrapes!.applyConfig(config.scrapeJobs.map((job) => job.options))
-    this.#scrapeDiscovery!.apply(new Map(config.scrapeJobs.map(({ options, discovery }) => [options.jobName, discovery])))
+    await this.#roles!.apply(loaded)
     this.#loaded = loaded
     this.#lastConfigMs = this.#clock.nowMs()
     this.#reloadSuccessful.set(1)
@@ -388,10 +262,8 @@ export class Server {
       lastConfigMs: () => this.#lastConfigMs,
       reloadSucceeded: () => this.#reloadSuccessful.value === 1,
       storage: () => present(this.#storage),
-      queries: () => present(this.#queries),
-      scrapes: () => present(this.#scrapes),
-      rules: () => present(this.#rules),
-      notifier: () => present(this.#notifier),
+      queries: () => present(this.#roles).queries,
+      ask: async (channel, question) => present(this.#roles).control.ask(channel, question),
     }
   }
 }
