@@ -264,7 +264,7 @@ it('drops, keeps and counts dropped targets; reports wrong ones', async () => {
   expect(rig.manager.activeTargets()).toHaveLength(1)
   expect(await rig.metric('prometheus_target_sync_failed_total')).toBe(1)
   expect(rig.manager.relabelSteps('j', ['__address__', 'drop:1'])).toMatchObject([{ keep: false }])
-  expect(() => rig.manager.relabelSteps('x', [])).toThrow('not found')
+  expect(() => rig.manager.relabelSteps('x', [])).toThrow('unable to find a scrape config')
 })
 
 it('counts what the storage refuses, and survives an append that fails', async () => {
@@ -305,7 +305,7 @@ it('metadata, by target', async () => {
   rig.manager.updateTargets('j', [group('h:1')])
   await rig.clock.advance(intervalMs)
   expect(rig.manager.metadata('a')).toEqual([
-    { target: ['instance', 'h:1', 'job', 'j'], entries: [{ family: 'a', type: 'gauge', help: 'Some\nhelp', unit: '' }] },
+    { target: ['instance', 'h:1', 'job', 'j'], entries: [{ metric: 'a', type: 'gauge', help: 'Some\nhelp', unit: '' }] },
   ])
   expect(rig.manager.metadata()[0]!.entries).toHaveLength(2)
   expect(await rig.metric('prometheus_target_metadata_cache_entries')).toBe(2)
