@@ -60,6 +60,8 @@ export type SelectQuery = Readonly<{
   /** Closed range, ms. */
   startMs: number
   endMs: number
+  /** Of every series only the newest sample is wanted: `read` may leave out the others. */
+  newestOnly?: boolean
 }>
 
 /** What a selector found: series in no promised order, each label set once. Valid until the next `select` on the same source. */

@@ -1,6 +1,7 @@
 // The part of a plan that does not lie next to the data: merging what leaves gave, functions, operators, aggregations that don't decompose.
 // A node is evaluated once for all its steps; its value is dropped as soon as nobody needs it any more.
 import { multiply } from '../model/histogram-arithmetic.ts'
+import { orderOf } from '../model/label-order.ts'
 import { compareLabels } from '../model/labels.ts'
 import { SampleColumns } from '../model/samples.ts'
 import { nativeVariance } from './functions/quantile.ts'
@@ -549,9 +550,6 @@ function isAccumulated(op: AggregateOp): op is AccumulatedOp {
 
 /** Row numbers in the order of labels. */
 function sortedRows(vector: Vector, budget: Budget): Int32Array {
-  const { labels } = vector
   budget.tick(vector.length * 32)
-  const rows = new Int32Array(vector.length)
-  for (let i = 0; i < rows.length; i++) rows[i] = i
-  return rows.sort((a, b) => compareLabels(labels[a]!, labels[b]!))
+  return orderOf(vector.labels.slice(0, vector.length))
 }

@@ -111,17 +111,18 @@ export function runLeaf(leaf: Leaf, source: SeriesSource, budget: Budget): LeafR
   const { steps } = leaf.grid
   const stats: LeafStats = { samples: new Float64Array(steps), read: new Float64Array(steps), peak: 0 }
   const result: LeafResult = { vector: null, parts: [], kept: [], raw: null, annotations: annotations.entries, stats }
-  const set = source.select({ matchers: leaf.matchers, startMs: leaf.startMs, endMs: leaf.endMs })
+  const { matchers, startMs, endMs, work } = leaf
+  const newestOnly = work.kind === 'lookback' && work.mode !== 'smoothed' && (steps === 1 || leaf.fixedMs !== null)
+  const set = source.select({ matchers, startMs, endMs, newestOnly })
   const columns = new Columns()
   const held = budget.current
-  if (leaf.work.kind === 'raw') {
-    result.raw = runRaw(leaf, leaf.work, set, columns, stats, budget)
+  if (work.kind === 'raw') {
+    result.raw = runRaw(leaf, work, set, columns, stats, budget)
   } else {
     const rows = new LeafRows(leaf, set.length, annotations, stats, budget)
     for (let i = 0; i < set.length; i++) {
-      const labels = set.labels(i)
       set.read(i, columns)
-      if (columns.length > 0) rows.add(labels, columns)
+      if (columns.length > 0) rows.add(set.labels(i), columns)
     }
     rows.finish(result)
   }

@@ -239,8 +239,7 @@ class PlanBuilder {
   }
 
   #leafNode(type: ValueType, params: readonly Node[], leaf: Leaf): Node {
-    const { span: _, features: __, ...content } = leaf
-    const key = JSON.stringify([withoutSpans(content), params.map((param) => param.id)], nonFinite)
+    const key = leafKey(leaf, params)
     let index = this.#leafOf.get(key)
     if (index === undefined) {
       let stage = 0
@@ -543,11 +542,18 @@ function subExpressions(expr: Expr): readonly Expr[] {
   }
 }
 
-/** Positions don't make leaves different. */
-function withoutSpans(content: object): unknown {
-  return JSON.parse(
-    JSON.stringify(content, (name, value: unknown) => (name === 'span' || name === 'firstArgSpan' ? undefined : nonFinite(name, value))),
-  )
+/** The same where leaves do the same: positions don't make them different. */
+function leafKey({ matchers, grid, startMs, endMs, shiftMs, fixedMs, lookbackMs, statsOnly, work }: Leaf, params: readonly Node[]): string {
+  let key = `${grid.startMs} ${grid.stepMs} ${grid.steps} ${startMs} ${endMs} ${shiftMs} ${fixedMs} ${lookbackMs} ${statsOnly} ${work.kind}`
+  if (work.kind === 'lookback') key += ` ${work.mode}`
+  else {
+    const { rangeMs, anchored, smoothed } = work.kind === 'range' ? work.call : work
+    key += ` ${rangeMs} ${anchored} ${smoothed}`
+    if (work.kind === 'range') key += ` ${work.call.func} ${work.call.lookbackMs}`
+  }
+  for (const param of params) key += ` ${param.id}`
+  for (const { name, kind, value } of matchers) key += ` ${name.length} ${name}${kind}${value.length} ${value}`
+  return key
 }
 
 /** JSON has no NaN and infinities; fill values and numbers do. */

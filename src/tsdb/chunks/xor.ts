@@ -65,7 +65,7 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
   let leading = 0
   let trailing = 0
 
-  for (let i = 1; i < count; i++) {
+  samples: for (let i = 1; i < count; i++) {
     let window: number
     if (i === 1) {
       head.uvarint64()
@@ -74,6 +74,22 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
       window = (view.getInt32(position >>> 3) << (position & 7)) | (bytes[(position >>> 3) + 4]! >>> (8 - (position & 7)))
     } else {
       window = (view.getInt32(position >>> 3) << (position & 7)) | (bytes[(position >>> 3) + 4]! >>> (8 - (position & 7)))
+      if (window >>> 30 === 0) {
+        // a steady series: two bits a sample, and as many samples at once as the window shows
+        const last = Math.min(count, i + (Math.clz32(window) >>> 1))
+        position += (last - i) * 2
+        if (position > end) throw broken(`sample ${last - 1} of ${count} ends at bit ${position} of ${end}`)
+        for (; i < last; i++) {
+          time += delta
+          if (time > endMs) break samples
+          times[n] = time
+          bits[n * 2] = low
+          bits[n * 2 + 1] = high
+          if (time >= startMs) n++
+        }
+        i--
+        continue
+      }
       if (window >= 0) {
         position++
         window <<= 1 // 31 good bits are left, more than the value's prefix needs

@@ -13,6 +13,21 @@ export function readSeries(head: Head, series: number, startMs: number, endMs: n
   if (head.outOfOrder.size > 0) head.outOfOrder.mergeInto(series, { startMs, endMs }, from, into)
 }
 
+/** Appends at least the newest sample of a series within [startMs, endMs]: mostly it is the one the head keeps outside of its chunk. */
+export function readNewest(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
+  const { xor } = head
+  const time = xor.times[series]!
+  if (xor.counts[series] === 0 || time > endMs || head.outOfOrder.size > 0) return readSeries(head, series, startMs, endMs, into)
+  if (time < startMs) return
+  into.reserve(1)
+  const n = into.length++
+  into.times[n] = time
+  into.bits[n * 2] = xor.values[series * 2 + 1]!
+  into.bits[n * 2 + 1] = xor.values[series * 2]!
+  if (into.histograms !== null) into.histograms[n] = null
+  if (into.startTimes !== null) into.startTimes[n] = 0
+}
+
 /** Those alone that came in order. */
 export function readInOrder(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
   const { chunks } = head

@@ -5,7 +5,7 @@ import type { CompiledMatcher } from '../../model/matching.ts'
 import { compileMatchers } from '../../model/matching.ts'
 import { SampleColumns, type SelectQuery, type SeriesSet, type SeriesSource } from '../../model/samples.ts'
 import type { Head } from '../head/head.ts'
-import { readSeries } from '../head/read.ts'
+import { readNewest, readSeries } from '../head/read.ts'
 import { selectSeries } from '../head/select.ts'
 
 /** Part of the data with its own index: a block. Like SeriesSource, but over compiled matchers. */
@@ -13,7 +13,7 @@ export interface SeriesPart {
   /** Closed range, ms. */
   readonly minTime: number
   readonly maxTime: number
-  select(matchers: readonly CompiledMatcher[], startMs: number, endMs: number): SeriesSet
+  select(matchers: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly?: boolean): SeriesSet
 }
 
 /** The head as a part. */
@@ -25,14 +25,15 @@ export function headPart(head: Head): SeriesPart {
     get maxTime() {
       return head.maxTime
     },
-    select: (matchers, startMs, endMs) => {
+    select: (matchers, startMs, endMs, newestOnly = false) => {
+      const read = newestOnly ? readNewest : readSeries
       const found = selectSeries(head, matchers, null)
       return {
         length: found.length,
         labels: (index) => head.labels(found[index]!),
         read: (index, into) => {
           into.clear()
-          readSeries(head, found[index]!, startMs, endMs, into)
+          read(head, found[index]!, startMs, endMs, into)
         },
       }
     },
@@ -43,12 +44,12 @@ export function headPart(head: Head): SeriesPart {
 export function mergedSource(head: Head, parts: () => readonly SeriesPart[]): SeriesSource {
   const live = headPart(head)
   return {
-    select: ({ matchers, startMs, endMs }: SelectQuery): SeriesSet => {
+    select: ({ matchers, startMs, endMs, newestOnly = false }: SelectQuery): SeriesSet => {
       const compiled = compileMatchers(matchers)
       const sets: SeriesSet[] = []
       for (const part of [...parts(), live]) {
         if (part.minTime > endMs || part.maxTime < startMs) continue
-        const set = part.select(compiled, startMs, endMs)
+        const set = part.select(compiled, startMs, endMs, newestOnly)
         if (set.length > 0) sets.push(set)
       }
       if (sets.length === 1) return sets[0]!
