@@ -184,6 +184,19 @@ export class LogAppender implements Appender {
     })
   }
 
+  /** Has series that have ended cut into blocks, on every shard; resolves when the shards have begun. */
+  cutStaleSeries(): Promise<AppendResult> {
+    return new Promise((resolve, reject) => {
+      const pending = new Pending(resolve, reject)
+      for (const lane of this.#lanes) {
+        this.#part(lane, pending)
+        lane.builder.cutStaleSeries()
+      }
+      pending.sealed = true
+      this.#schedule(false)
+    })
+  }
+
   #append(batch: SampleBatch, linger: boolean): Promise<AppendResult> {
     if (this.#outstandingBytes > this.#options.outstandingBytesMax) {
       this.appendsRefused++

@@ -66,6 +66,41 @@ export class BlockCut {
     yield* this.#outOfOrder(shard, given)
   }
 
+  /**
+   * Writes the series in the shard's `retiring` into blocks, one per window, and drops them from the head; those that are announced again in the meantime
+   * stay. `offset` is that of the record that asked for it.
+   */
+  *staleSeries(
+    shard: Shard,
+    offset: number,
+    { directory, chunkRangeMs, present, written }: Parameters<BlockCut['oldestWindow']>[1],
+  ): Generator<void, void> {
+    const retiring = shard.retiring!
+    for (;;) {
+      const { deletions } = shard
+      const mine = members(shard).filter(({ member }) => retiring.has(member))
+      let oldest = Infinity
+      let newest = -Infinity
+      for (const { member } of mine) {
+        oldest = Math.min(oldest, shard.head.oldestTime(member))
+        newest = Math.max(newest, shard.head.xor.times[member]!)
+      }
+      let whole = true
+      for (let start = Math.floor(oldest / chunkRangeMs) * chunkRangeMs; start <= newest && whole; start += chunkRangeMs) {
+        yield
+        const end = start + chunkRangeMs
+        const ulid = blockUlid(shard.id, start, end, 'stale series', offset)
+        if (present(ulid)) continue
+        const target = { directory, ulid, start, end, hints: [blockHints.staleSeries] }
+        whole = yield* this.#write(shard, target, mine, (series) => (retiring.has(series) ? this.#inOrder(shard, series, start, end) : []))
+        if (whole) written(ulid)
+      }
+      yield
+      if (whole && shard.deletions === deletions) break
+    }
+    shard.dropRetiring()
+  }
+
   /** The whole head of a shard as a block somewhere else, at once: for snapshots. */
   whole(shard: Shard, directory: string): void {
     const late = shard.head.outOfOrder

@@ -18,12 +18,18 @@ export class BlockMetrics {
   reloadFailures = 0
   timeRetentions = 0
   sizeRetentions = 0
-  tombstoneCleanups = 0
+  staleFailures = 0
   /** Compactions and cuts that are writing now. */
   writing = 0
   readonly duration = new HistogramMetric(
     'prometheus_tsdb_compaction_duration_seconds',
     'Duration of compaction runs',
+    exponential(1, 2, 14),
+    [],
+  )
+  readonly staleDuration = new HistogramMetric(
+    'prometheus_tsdb_stale_series_compaction_duration_seconds',
+    'Duration of stale series compaction runs.',
     exponential(1, 2, 14),
     [],
   )
@@ -95,7 +101,8 @@ export class BlockMetrics {
         'The number of times that blocks were deleted because the maximum number of bytes was exceeded.',
         this.sizeRetentions,
       ),
-      ...[this.duration, this.cleanup, this.#chunkRange, this.#chunkSamples, this.#chunkBytes].map(familyOf),
+      counter('stale_series_compactions_failed_total', 'Total number of stale series compactions that failed.', this.staleFailures),
+      ...[this.duration, this.staleDuration, this.cleanup, this.#chunkRange, this.#chunkSamples, this.#chunkBytes].map(familyOf),
     ]
   }
 }

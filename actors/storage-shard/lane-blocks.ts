@@ -100,7 +100,7 @@ export class LaneBlocks {
   cutUntil(shard: number): number {
     let until = -Infinity
     for (const { meta } of this.#blocks.values()) {
-      if (meta.shard?.shard === shard && !meta.compaction.hints.includes(blockHints.outOfOrder)) until = Math.max(until, meta.maxTime)
+      if (meta.shard?.shard === shard && !isPartial(meta)) until = Math.max(until, meta.maxTime)
     }
     return until
   }
@@ -126,17 +126,49 @@ export class LaneBlocks {
     if (shard.maxTime - shard.windowStart > this.#setup.chunkRangeMs * windowsBehindMax) this.#jobs.finish(`cut ${shard.id}`)
   }
 
-  *#cutSteps(shard: Shard): Generator<void, void> {
+  /**
+   * Begins to turn the series that have ended by record `offset` into blocks of their own and to drop them from the head. In a replay it is done when this
+   * returns: what was accepted after it, when the record was new, is accepted again.
+   */
+  startStaleCut(shard: Shard, offset: number, replaying: boolean): void {
+    const name = `stale cut ${shard.id}`
+    if (this.#jobs.has(name)) return
+    const stale = shard.endedSeries()
+    if (stale.length === 0) return
+    shard.retiring = new Set(stale)
+    this.#jobs.start(name, this.#staleCutSteps(shard, offset), { urgent: true, done: () => (shard.retiring = null) })
+    if (replaying) this.#jobs.finish(name)
+  }
+
+  *#staleCutSteps(shard: Shard, offset: number): Generator<void, void> {
+    const started = this.#clock.monotonicMs()
+    const count = shard.retiring!.size
+    try {
+      yield* this.#cut.staleSeries(shard, offset, this.#cutTarget())
+      const seconds = (this.#clock.monotonicMs() - started) / 1000
+      this.#metrics.staleDuration.observe(seconds)
+      this.#log.info({ shard: shard.id, series: count, seconds }, 'stale series are cut into blocks')
+    } catch (thrown) {
+      this.#metrics.staleFailures++
+      this.#log.error({ shard: shard.id, series: count, err: messageOf(thrown) }, 'cannot cut stale series: they stay in the head')
+    }
+  }
+
+  #cutTarget(): Parameters<BlockCut['oldestWindow']>[1] {
     const { dataDirectory, chunkRangeMs } = this.#setup
+    return {
+      directory: dataDirectory,
+      chunkRangeMs,
+      present: (ulid) => this.#isPresent(ulid),
+      written: (ulid) => this.#openBlock(ulid),
+    }
+  }
+
+  *#cutSteps(shard: Shard): Generator<void, void> {
     while (this.canCut(shard)) {
       const started = this.#clock.monotonicMs()
       try {
-        yield* this.#cut.oldestWindow(shard, {
-          directory: dataDirectory,
-          chunkRangeMs,
-          present: (ulid) => this.#isPresent(ulid),
-          written: (ulid) => this.#openBlock(ulid),
-        })
+        yield* this.#cut.oldestWindow(shard, this.#cutTarget())
         this.#cutAfterMs.delete(shard.id)
         this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
       } catch (thrown) {
@@ -401,6 +433,11 @@ export class LaneBlocks {
 /** Whose block it is: blocks of others belong to the first shard. */
 function shardOf({ shard }: BlockMeta): number {
   return shard === null || shard.generation !== generation ? 0 : shard.shard
+}
+
+/** Made of a part of what a shard had for the time. */
+function isPartial({ compaction }: BlockMeta): boolean {
+  return compaction.hints.includes(blockHints.outOfOrder) || compaction.hints.includes(blockHints.staleSeries)
 }
 
 function overlap(blocks: readonly BlockReader[]): boolean {

@@ -33,7 +33,15 @@ export type BlockOptions = Readonly<{
 
 /** A block, as retention looks at it. */
 export type BlockSize = Readonly<{ meta: BlockMeta; sizeBytes: number }>
-export type MaintainAnswer = Readonly<{ blocks: readonly BlockSize[]; headBytes: number }>
+export type MaintainAnswer = Readonly<{
+  blocks: readonly BlockSize[]
+  headBytes: number
+  series: number
+  /** Those that have ended and can be cut into blocks of their own. */
+  staleSeries: number
+  /** A window of a shard will have passed within the next minutes. */
+  cutIsNear: boolean
+}>
 
 export type LaneRecord = Readonly<{ shard: number; offset: number; publisher: number; sequence: number; bytes: Uint8Array }>
 
@@ -63,6 +71,7 @@ export type LaneStatus = Readonly<{
   series: number
   seriesCreated: number
   seriesRemoved: number
+  staleSeries: number
   chunks: number
   chunksCreated: number
   chunksRemoved: number

@@ -227,7 +227,14 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
     },
     maintain: () => {
       state.pages.trim()
-      return { body: { blocks: blocks.maintain(), headBytes: head.chunks.chunkBytes } satisfies MaintainAnswer }
+      const answer: MaintainAnswer = {
+        blocks: blocks.maintain(),
+        headBytes: head.chunks.chunkBytes,
+        series: head.live,
+        staleSeries: head.endedSeries,
+        cutIsNear: [...shards.values()].some((shard) => shard.cutIsNear),
+      }
+      return { body: answer }
     },
     dropBlocks: (body) => {
       const { beyondTime, beyondSize } = body as { beyondTime: readonly string[]; beyondSize: readonly string[] }
@@ -254,6 +261,7 @@ function status(state: LaneState): LaneStatus {
     series: head.live,
     seriesCreated: head.seriesCreated,
     seriesRemoved: head.seriesRemoved,
+    staleSeries: head.staleSeries,
     chunks: head.chunks.live + head.openChunks,
     chunksCreated: head.chunksCreated,
     chunksRemoved: head.chunksRemoved,

@@ -82,7 +82,10 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
   const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, setup, log })
   blocks.open()
-  for (const [id, shard] of shards) shard.onDeletions = (offset, deletions) => blocks.deletions.apply(id, offset, deletions)
+  for (const [id, shard] of shards) {
+    shard.onDeletions = (offset, deletions) => blocks.deletions.apply(id, offset, deletions)
+    shard.onCutStaleSeries = (offset) => blocks.startStaleCut(shard, offset, !caughtUp.has(id))
+  }
   // a shard whose own state is lost must not take what its blocks cover already
   const startBehindBlocks = (shard: Shard): void => {
     if (shard.applied === 0) shard.cutUntil = Math.max(shard.cutUntil, blocks.cutUntil(shard.id))
@@ -101,8 +104,8 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
 
   const snapshot = (shard: Shard): void => {
     const started = ports.clock.monotonicMs()
-    // a start reads the log from behind the snapshot: it would miss them
-    if (!blocks.deletions.retry(shard.id)) return
+    // a start reads the log from behind the snapshot: it would miss what is not done yet
+    if (shard.retiring !== null || !blocks.deletions.retry(shard.id)) return
     try {
       const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
       chunks.snapshotTaken(shard.id)

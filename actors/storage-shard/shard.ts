@@ -69,6 +69,10 @@ export class Shard {
   deletions = 0
   /** Told of the deletions of a record, which concern blocks as well. */
   onDeletions: ((offset: number, deletions: readonly BatchDeletion[]) => void) | null = null
+  /** Told of records that ask for stale series to be cut. */
+  onCutStaleSeries: ((offset: number) => void) | null = null
+  /** Stale series that are being cut: they leave the head when that is done, but for those that are announced again in the meantime. */
+  retiring: Set<number> | null = null
   /** Offset of the last record that was there. */
   #lastRecord = 0
   /** Records that were no batches. */
@@ -116,6 +120,7 @@ export class Shard {
       this.onDeletions?.(offset, batch.deletions)
     }
     for (const ref of batch.released) this.#release(publisher, ref)
+    if (batch.cutStaleSeries) this.onCutStaleSeries?.(offset)
     for (let i = 0; i < counts.length; i++) this.totals[i]! += counts[i]! - before[i]!
     const unknown = counts[7]! - before[7]!
     if (unknown > 0)
@@ -171,11 +176,28 @@ export class Shard {
     return out
   }
 
+  /** Series that have ended, that nobody holds and that have no late samples. They follow from the log alone. */
+  endedSeries(): number[] {
+    return this.members().filter((series) => this.head.hasEnded(series))
+  }
+
   /** Forgets everything before a time that has become a block. */
   dropUntil(endMs: number): void {
     this.cutUntil = Math.max(this.cutUntil, endMs)
-    const removed = this.head.truncate(this.id, endMs)
+    this.#forget(this.head.truncate(this.id, endMs))
+  }
+
+  /** Drops the series in `retiring`, which have become blocks. */
+  dropRetiring(): void {
+    const removed = new Set(this.retiring)
+    this.head.removeSeries(removed)
+    this.#forget(removed)
+  }
+
+  #forget(removed: ReadonlySet<number>): void {
     if (removed.size > 0) this.#exemplars.forget(removed)
+    // their numbers will be used again
+    for (const series of removed) this.retiring?.delete(series)
     let oldest = Infinity
     for (const series of this.members()) oldest = Math.min(oldest, this.head.oldestTime(series))
     this.minTime = oldest
@@ -190,6 +212,12 @@ export class Shard {
   /** True once samples lie half a window behind the end of the oldest window: it can be cut. */
   get windowPassed(): boolean {
     return this.maxTime - this.windowStart > this.head.options.chunkRangeMs * 1.5
+  }
+
+  /** True where that will be so within ten minutes: a twelfth of the usual window. */
+  get cutIsNear(): boolean {
+    const { chunkRangeMs } = this.head.options
+    return this.maxTime - this.windowStart > chunkRangeMs * (1.5 - 1 / 12)
   }
 
   /** Samples older than this are refused. */
@@ -292,6 +320,7 @@ export class Shard {
       const series = this.head.series(announcements, from, to, this.id)
       publisher.refs[ref] = series + 1
       this.head.holders[series]!++
+      this.retiring?.delete(series)
     })
   }
 

@@ -3,7 +3,7 @@
 //
 //   ┌ header 48 B ┬ out-of-order window f64, where flag 2 is set ┬ values f64[n] ┬ times f64[n] or runs ┬ refs u32[n] ┬ announcements ┬ histograms ┬ exemplars ┬ metadata ┬ deletions ┐
 //
-//   header   0 u32 magic "PWB1"   4 u32 flags (1: times are runs, 2: a window)   8 u32 samples n   12 u32 runs   16 f64 appendedMs
+//   header   0 u32 magic "PWB1"   4 u32 flags (1: times are runs, 2: a window, 4: stale series are to be cut)   8 u32 samples n   12 u32 runs   16 f64 appendedMs
 //           24 u32 announcement bytes   28 u32 histogram bytes   32 u32 exemplar bytes   36 u32 metadata bytes   40 u32 deletion bytes   44 u32 released refs
 //   runs     (f64 timeMs, f64 count) each: samples that share a timestamp, as a scrape's do
 //   released u32 each, after the refs: refs the publisher will not use again (they may be announced anew later)
@@ -21,6 +21,7 @@ const magic = 0x31425750
 const headerBytes = 48
 const timesAreRuns = 1
 const hasOutOfOrderWindow = 2
+const cutsStaleSeries = 4
 
 export type BatchHistogram = Readonly<{ ref: number; timeMs: number; startTimeMs: number; histogram: Histogram }>
 export type BatchExemplar = Readonly<{ ref: number; labels: readonly string[]; value: number; timeMs: number; hasTime: boolean }>
@@ -45,6 +46,8 @@ export type WriteBatch = Readonly<{
   exemplars: readonly BatchExemplar[]
   metadata: readonly BatchMetadata[]
   deletions: readonly BatchDeletion[]
+  /** Series that have ended by now become blocks of their own and leave the head. */
+  cutStaleSeries: boolean
 }>
 
 /** Collects what goes into one record; reused after `encode`. */
@@ -59,6 +62,7 @@ export class WriteBatchBuilder {
   #exemplars: BatchExemplar[] = []
   #metadata: BatchMetadata[] = []
   #deletions: BatchDeletion[] = []
+  #cutStaleSeries = false
   /** Parts other than float samples: they count towards `empty` and the size. */
   #others = 0
 
@@ -102,6 +106,11 @@ export class WriteBatchBuilder {
     this.#deletions.push(deletion)
     this.#others++
   }
+  /** Asks that series that have ended before this record be cut into blocks. */
+  cutStaleSeries(): void {
+    this.#cutStaleSeries = true
+    this.#others++
+  }
   /** Takes over the announcements and releases of a batch that was not stored: later samples need them. They come before what is here. */
   carryOver(failed: WriteBatch): void {
     const later = this.#announcements
@@ -143,7 +152,8 @@ export class WriteBatchBuilder {
     const record = new Uint8Array(tailAt + announcements + histograms.length + exemplars.length + metadata.length + deletions.length)
     const view = new DataView(record.buffer)
     view.setUint32(0, magic, true)
-    view.setUint32(4, (inRuns ? timesAreRuns : 0) | (outOfOrderWindowMs > 0 ? hasOutOfOrderWindow : 0), true)
+    const flags = (inRuns ? timesAreRuns : 0) | (outOfOrderWindowMs > 0 ? hasOutOfOrderWindow : 0)
+    view.setUint32(4, flags | (this.#cutStaleSeries ? cutsStaleSeries : 0), true)
     if (outOfOrderWindowMs > 0) view.setFloat64(headerBytes, outOfOrderWindowMs, true)
     view.setUint32(8, n, true)
     view.setUint32(12, inRuns ? runs : 0, true)
@@ -179,6 +189,7 @@ export class WriteBatchBuilder {
     this.length = 0
     this.#announcements.length = 0
     this.#others = 0
+    this.#cutStaleSeries = false
     if (released > 0) this.#released = []
     if (this.#histograms.length > 0) this.#histograms = []
     if (this.#exemplars.length > 0) this.#exemplars = []
@@ -256,6 +267,7 @@ export function decodeWriteBatch(bytes: Uint8Array): WriteBatch {
     exemplars: unpacked<BatchExemplar>(part(sizes[1])),
     metadata: unpacked<BatchMetadata>(part(sizes[2])),
     deletions: unpacked<BatchDeletion>(part(sizes[3])),
+    cutStaleSeries: (flags & cutsStaleSeries) !== 0,
   }
 }
 

@@ -24,6 +24,7 @@ const options: WorldOptions = {
   exemplarsMax: 10,
   blocks: { retentionMs, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 6 * hourMs },
   outOfOrderTimeWindowMs: lateWindowMs,
+  staleSeriesCompactionThreshold: 0,
   sliceMs: 8,
 }
 

@@ -94,6 +94,61 @@ it('clean tombstones writes blocks anew without what was deleted', async () => {
   await world.run(storage.close())
 })
 
+it('cuts series that have ended into blocks of their own where they are many', async () => {
+  const setting = await begin({ staleSeriesCompactionThreshold: 0.5, chunkRangeMs: 2_400_000 })
+  const { world, storage, model, handles } = setting
+  await append(setting, 50)
+  const end = async (name: string): Promise<void> => {
+    await model.end(world, storage, [name, handles.get(name)!], world.clock.nowMs())
+    handles.delete(name)
+  }
+  await end('ccc')
+  await world.run(storage.maintain())
+  await world.clock.advance(1_000)
+  expect(await metric(setting, 'prometheus_tsdb_head_stale_series')).toBe(1)
+  expect(await metric(setting, 'prometheus_tsdb_stale_series_compactions_triggered_total')).toBe(0)
+  await end('dddd')
+  await world.run(storage.maintain())
+  await world.clock.advance(1_000)
+  expect(await metric(setting, 'prometheus_tsdb_stale_series_compactions_triggered_total')).toBe(1)
+  expect(await metric(setting, 'prometheus_tsdb_stale_series_compactions_failed_total')).toBe(0)
+  expect(await metric(setting, 'prometheus_tsdb_head_stale_series')).toBe(0)
+  expect(await metric(setting, 'prometheus_tsdb_head_series')).toBe(2)
+  const cut = await blocks(setting)
+  expect(cut.length).toBeGreaterThan(0)
+  for (const { compaction } of cut) expect(compaction['hints']).toEqual(['from-stale-series'])
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  // a series that comes back is a series of the head again; the windows that pass later stand beside the blocks of stale series
+  handles.set('ccc', openSeries(storage, ['ccc']).get('ccc')!)
+  await append(setting, 150)
+  await world.run(storage.maintain())
+  await world.clock.advance(10_000)
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  const hints = (await blocks(setting)).map(({ compaction }) => compaction['hints'])
+  expect(hints).toContainEqual(undefined)
+  expect(hints).toContainEqual(['from-stale-series'])
+  await world.run(storage.close())
+})
+
+it('stale series whose blocks cannot be written stay in the head', async () => {
+  const setting = await begin({ staleSeriesCompactionThreshold: 0.1, chunkRangeMs: 2_400_000 })
+  const { world, storage, model, handles } = setting
+  await append(setting, 20)
+  await model.end(world, storage, ['a', handles.get('a')!], world.clock.nowMs())
+  handles.delete('a')
+  world.disk.failing = (verb, path) => (verb !== 'read' && path.includes('.tmp-for-creation') ? 'no space left on device' : null)
+  await world.run(storage.maintain())
+  await world.clock.advance(1_000)
+  expect(await metric(setting, 'prometheus_tsdb_stale_series_compactions_failed_total')).toBe(1)
+  expect(await metric(setting, 'prometheus_tsdb_head_series')).toBe(4)
+  world.disk.failing = null
+  await world.run(storage.maintain())
+  await world.clock.advance(1_000)
+  expect(await metric(setting, 'prometheus_tsdb_head_series')).toBe(3)
+  expect(model.differences((await world.run(readAll(storage)))!)).toEqual([])
+  await world.run(storage.close())
+})
+
 it('keeps blocks by time, by size and by percentage of the disk', async () => {
   const setting = await begin()
   const { world, storage } = setting

@@ -9,6 +9,9 @@ import { smallWorld, StorageWorld } from './storage-world.ts'
 const baseMs = 1_699_999_800_000
 const stepMs = 60_000
 const lateWorld = { ...smallWorld, outOfOrderTimeWindowMs: 500_000, samplesPerChunk: 20 }
+/** Series end, and are cut into blocks of their own. */
+const staleWorld = { ...smallWorld, staleSeriesCompactionThreshold: 0.2 }
+const worlds = [smallWorld, lateWorld, staleWorld]
 /** Rounds of a life: enough for a compaction. */
 export const roundsOfLife = 18
 const names = ['a', 'bb', 'ccc']
@@ -25,6 +28,7 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
         if (time < world.clock.nowMs()) await model.appendLate(world, storage, [name, handles.get(name)!], time)
       }
     }
+    if (world.options.staleSeriesCompactionThreshold > 0) await endAndReturn(world, storage, model, handles, rng)
     if (rng.chance(0.05)) await world.run(storage.lanes.askAll('cleanTombstones', null)).catch(() => null)
     if (rng.chance(0.05)) {
       const start = world.clock.nowMs() - rng.below(900_000)
@@ -34,6 +38,28 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
     if (world.disk.operations >= world.stopAt) return
     await world.clock.advance(stepMs)
     if (world.disk.operations >= world.stopAt) return
+  }
+}
+
+/** A series ends, or one that has ended is there again; what is older than its end is taken only where the storage has forgotten the end. */
+async function endAndReturn(
+  world: StorageWorld,
+  storage: Storage,
+  model: StorageModel,
+  handles: Map<string, number>,
+  rng: Rng,
+): Promise<void> {
+  const name = names[rng.below(names.length)]!
+  const handle = handles.get(name)
+  const now = world.clock.nowMs()
+  if (handle === undefined) {
+    if (rng.chance(0.5)) return
+    handles.set(name, openSeries(storage, [name]).get(name)!)
+    await model.appendLate(world, storage, [name, handles.get(name)!], now - 50_000 - rng.below(60_000))
+  } else if (rng.chance(0.4)) {
+    handles.delete(name)
+    await model.end(world, storage, [name, handle], now + 1)
+    if (rng.chance(0.8)) await world.run(storage.maintain()).catch(() => null)
   }
 }
 
@@ -73,7 +99,7 @@ async function afterCrash(world: StorageWorld, model: StorageModel, rng: Rng, co
 export async function crashEverywhere(seed: number, only: (operation: number) => boolean = () => true): Promise<number> {
   const luck = seededRng(seed * 7919)
   const disk = simulatedDisk(luck.fork())
-  const options = seed % 2 === 1 ? smallWorld : lateWorld
+  const options = worlds[seed % worlds.length]!
   const world = new StorageWorld(disk, baseMs, options)
   const model = new StorageModel()
   const points: { disk: SimulatedDisk; model: StorageModel; nowMs: number; operation: number }[] = []

@@ -1,5 +1,6 @@
 // What a storage must answer: every sample that was sent, whether it was acknowledged, and what was deleted.
 import { labelsFromObject } from '../../src/model/labels.ts'
+import { staleNaN } from '../../src/model/staleness.ts'
 import type { Storage } from '../../src/cli/serve/storage.ts'
 import type { StorageWorld } from './storage-world.ts'
 
@@ -34,6 +35,8 @@ type State = 'sent' | 'kept' | 'maybeDeleted' | 'deleted'
 /** Samples by series and time; a value follows from both. */
 export class StorageModel {
   readonly series = new Map<string, Map<number, State>>()
+  /** Times of staleness markers, as series/time. */
+  readonly ends = new Set<string>()
   acknowledged = 0
   late = 0
   refused = 0
@@ -45,6 +48,7 @@ export class StorageModel {
   copy(): StorageModel {
     const out = new StorageModel()
     for (const [name, samples] of this.series) out.series.set(name, new Map(samples))
+    for (const end of this.ends) out.ends.add(end)
     return out
   }
 
@@ -96,6 +100,18 @@ export class StorageModel {
     }
   }
 
+  /** Ends a series with a staleness marker; its handle is released. */
+  async end(world: StorageWorld, storage: Storage, [name, handle]: readonly [string, number], timeMs: number): Promise<void> {
+    this.ends.add(`${name}/${timeMs}`)
+    const values = new Float64Array(1)
+    // by bits: the marker must not pass through a number
+    new BigUint64Array(values.buffer)[0] = new BigUint64Array(Float64Array.of(staleNaN).buffer)[0]!
+    const batch = { length: 1, handles: Uint32Array.of(handle), values, times: null, timeMs }
+    const appended = storage.appender.append(batch)
+    storage.appender.release(handle)
+    await world.run(appended).catch(() => null)
+  }
+
   async delete(world: StorageWorld, storage: Storage, name: string, startMs: number, endMs: number): Promise<void> {
     const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
     for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
@@ -111,6 +127,7 @@ export class StorageModel {
     for (const [name, samples] of found) {
       const sent = this.series.get(name)
       for (const [time, value] of samples) {
+        if (Number.isNaN(value) && this.ends.has(`${name}/${time}`)) continue
         const state = sent?.get(time)
         if (state === undefined) out.push(`${name} at ${time}: invented`)
         else if (state === 'deleted') out.push(`${name} at ${time}: was deleted`)

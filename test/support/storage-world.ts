@@ -18,6 +18,7 @@ export type WorldOptions = Readonly<{
   exemplarsMax: number
   blocks: BlockOptions
   outOfOrderTimeWindowMs: number
+  staleSeriesCompactionThreshold: number
   sliceMs: number
   /** Default: one that lives as long as the storage. */
   compute?: Compute
@@ -32,6 +33,7 @@ export const smallWorld: WorldOptions = {
   exemplarsMax: 4,
   blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 720_000 },
   outOfOrderTimeWindowMs: 0,
+  staleSeriesCompactionThreshold: 0,
   sliceMs: 0,
 }
 

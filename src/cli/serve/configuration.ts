@@ -38,6 +38,7 @@ const supportedSections: ReadonlySet<string> = new Set([
   'runtime.gogc',
   'storage.tsdb.out_of_order_time_window',
   'storage.tsdb.retention.percentage',
+  'storage.tsdb.stale_series_compaction_threshold',
 ])
 
 /** @throws PromhiveError CONFIG_INVALID with every problem on a line of its own. */

@@ -165,7 +165,8 @@ export class Server {
   }
 
   #storageSettings({ config }: Loaded): StorageSettings {
-    const { retentionTimeMs, retentionSizeBytes, retentionPercentage, outOfOrderTimeWindowMs } = config.storage
+    const { retentionTimeMs, retentionSizeBytes, retentionPercentage, outOfOrderTimeWindowMs, staleSeriesCompactionThreshold } =
+      config.storage
     const { flags } = this.#settings
     const month = 31 * 86_400_000
     const longest = retentionTimeMs > 0 ? Math.min(month, retentionTimeMs / 10) : month
@@ -177,6 +178,7 @@ export class Server {
         maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
       },
       outOfOrderTimeWindowMs,
+      staleSeriesCompactionThreshold,
     }
   }
 

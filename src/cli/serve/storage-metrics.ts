@@ -34,6 +34,13 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       'Total number of series removed in the head',
       sum((lane) => lane.seriesRemoved),
     ],
+    ['gauge', 'prometheus_tsdb_head_stale_series', 'Total number of stale series in the head block.', sum((lane) => lane.staleSeries)],
+    [
+      'counter',
+      'prometheus_tsdb_stale_series_compactions_triggered_total',
+      'Total number of triggered stale series compactions.',
+      storage.staleSeriesCompactions,
+    ],
     ['gauge', 'prometheus_tsdb_head_chunks', 'Total number of chunks in the head block.', sum((lane) => lane.chunks)],
     [
       'counter',

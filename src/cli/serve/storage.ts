@@ -33,11 +33,13 @@ export type StorageOptions = Readonly<{
   blocks: BlockOptions
   /** How far behind a shard's newest sample a late one may lie; 0 refuses late samples. */
   outOfOrderTimeWindowMs: number
+  /** Share of stale series in the heads from which on they are cut into blocks of their own; 0 = never. */
+  staleSeriesCompactionThreshold: number
   /** How long a storage worker may work on blocks before it looks at records and requests; 0: a step. */
   sliceMs?: number
 }>
 /** What a new configuration may change while the storage runs. */
-export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs'>
+export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs' | 'staleSeriesCompactionThreshold'>
 export type StorageParts = Readonly<{
   disk: Disk
   clock: Clock
@@ -58,6 +60,8 @@ export interface Storage {
   readonly cleanStart: boolean
   /** In force now. */
   readonly settings: StorageSettings
+  /** How often stale series were to be cut. */
+  readonly staleSeriesCompactions: number
   configure(settings: StorageSettings): Promise<void>
   /** Retention over all workers, compaction, and blocks that others put into the directory or took away: to be called about once a minute. */
   maintain(): Promise<void>
@@ -128,6 +132,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     const opened = appender
     opened.outOfOrderWindowMs = options.outOfOrderTimeWindowMs
     let settings: StorageSettings = options
+    let staleSeriesCompactions = 0
     return {
       log,
       lanes,
@@ -136,6 +141,9 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       cleanStart,
       get settings() {
         return settings
+      },
+      get staleSeriesCompactions() {
+        return staleSeriesCompactions
       },
       async configure(next) {
         settings = next
@@ -152,6 +160,14 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
           { retentionMs, maxBytes, headBytes },
         )
         if (plan.beyondTime.length > 0 || plan.beyondSize.length > 0) await lanes.askAll('dropBlocks', plan)
+        const { staleSeriesCompactionThreshold: threshold } = settings
+        const stale = answers.reduce((sum, answer) => sum + answer.staleSeries, 0)
+        const series = answers.reduce((sum, answer) => sum + answer.series, 0)
+        // the cut of a window that is near takes them along
+        if (threshold > 0 && stale > 0 && stale >= threshold * series && !answers.some(({ cutIsNear }) => cutIsNear)) {
+          staleSeriesCompactions++
+          await opened.cutStaleSeries()
+        }
       },
       async close() {
         await opened.drain()

@@ -287,25 +287,39 @@ export class Head {
    * @returns the series removed: their numbers will be used again.
    */
   truncate(shard: number, beforeMs: number): ReadonlySet<number> {
-    const keep = new Uint8Array(this.count).fill(1)
-    const pairsTouched = new Set<number>()
     const removed = new Set<number>()
     for (let series = 0; series < this.count; series++) {
       if (this.alive[series] === 0 || this.shards[series] !== shard) continue
       if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
       this.#dropChunks(series, beforeMs)
       if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0 && !this.outOfOrder.has(series)) {
-        keep[series] = 0
-        for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
         removed.add(series)
       }
     }
-    if (removed.size > 0) {
-      for (const pair of pairsTouched) this.postings.filter(pair, keep)
-      for (const series of removed) this.#remove(series)
-      this.#rehash(this.#table.length)
-    }
+    this.#removeAll(removed)
     return removed
+  }
+
+  /** Drops series with all they hold; nobody may hold them. Their numbers will be used again. */
+  removeSeries(removed: ReadonlySet<number>): void {
+    for (const series of removed) {
+      assert(this.holders[series] === 0 && !this.outOfOrder.has(series), 'a series that is still used is removed')
+      this.clearSamples(series)
+    }
+    this.#removeAll(removed)
+  }
+
+  #removeAll(removed: ReadonlySet<number>): void {
+    if (removed.size === 0) return
+    const keep = new Uint8Array(this.count).fill(1)
+    const pairsTouched = new Set<number>()
+    for (const series of removed) {
+      keep[series] = 0
+      for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
+    }
+    for (const pair of pairsTouched) this.postings.filter(pair, keep)
+    for (const series of removed) this.#remove(series)
+    this.#rehash(this.#table.length)
   }
 
   /** First time in the open chunk; Infinity where there is none. */
@@ -447,6 +461,24 @@ export class Head {
     let open = this.#histograms.size
     for (let series = 0; series < this.count; series++) if (this.xor.counts[series]! > 0) open++
     return open
+  }
+
+  /** Series whose newest sample is a staleness marker. */
+  get staleSeries(): number {
+    let stale = 0
+    for (let series = 0; series < this.count; series++) if (this.alive[series] === 1 && this.isStaleSeries(series)) stale++
+    return stale
+  }
+
+  /** Those of them that nobody holds and that have no late samples: they may leave. */
+  get endedSeries(): number {
+    let ended = 0
+    for (let series = 0; series < this.count; series++) if (this.hasEnded(series)) ended++
+    return ended
+  }
+
+  hasEnded(series: number): boolean {
+    return this.alive[series] === 1 && this.holders[series] === 0 && this.isStaleSeries(series) && !this.outOfOrder.has(series)
   }
 
   /** Bytes of all columns, lists and arenas by what they are for, room to grow included; what is on the JavaScript heap is not counted. */

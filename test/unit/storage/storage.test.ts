@@ -35,6 +35,7 @@ function open(dataDirectory: string, lanes = 1): Promise<Storage> {
       walSegmentBytes: 128 << 20,
       blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 7_200_000 },
       outOfOrderTimeWindowMs: 0,
+      staleSeriesCompactionThreshold: 0,
     },
     { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute: nodeCompute(), logger },
   )
