@@ -2,17 +2,16 @@
 //
 //   main ─queryStart─▶ coordinator: plan ─leaves─▶ main ─runLeaves─▶ every worker ─results─▶ main ─queryProvide─▶ coordinator ─▶ … ─▶ answer
 import { PromhiveError } from '../../src/base/errors.ts'
-import type { Histogram } from '../../src/model/histogram.ts'
 import type { SharedPages } from '../../src/base/shared-pages.ts'
-import type { SeriesSource } from '../../src/model/samples.ts'
+import type { Histogram } from '../../src/model/histogram.ts'
 import type { Expr } from '../../src/promql/ast.ts'
 import {
   Budget,
   Evaluation,
+  leafSteps,
+  leavesSteps,
   packLeafResult,
   plan,
-  runLeaf,
-  runQuery,
   unpackLeafResult,
   vectorSamplesOf,
   type Leaf,
@@ -20,9 +19,12 @@ import {
   type Plan,
   type QueryResult,
   type QueryValue,
+  type Steps,
 } from '../../src/promql/engine.ts'
 import { parseExpr, printProblem } from '../../src/promql/parse.ts'
-import { writeQueryValue } from '../../src/promql/result-json.ts'
+import { queryValueSteps } from '../../src/promql/result-json.ts'
+import type { ReadView } from '../../src/tsdb/head/read-view.ts'
+import { mergedSource } from '../../src/tsdb/query/merged-source.ts'
 import type { LaneState } from '../storage-shard/lane.ts'
 import { WrittenAnswer } from '../storage-shard/lane-answer.ts'
 import type { Answer, RequestContext, RequestHandler } from '../storage-shard/lane-requests.ts'
@@ -33,41 +35,66 @@ import { writeStats } from './stats-json.ts'
 const annotationsMax = 10
 
 type Timing = { startedMs: number; preparedMs: number; evaluatedMs: number }
-type Coordinated = { request: QueryRequest; planned: Plan; evaluation: Evaluation; stage: number; timing: Timing }
+type Coordinated = {
+  request: QueryRequest
+  planned: Plan
+  evaluation: Evaluation
+  budget: Budget
+  stage: number
+  timing: Timing
+  context: RequestContext
+}
 
-export function queryRequests({ pages }: LaneState, source: SeriesSource): Record<string, RequestHandler> {
+export function queryRequests({ head, blocks, pages }: LaneState): Record<string, RequestHandler> {
   const coordinated = new Map<number, Coordinated>()
   let nextId = 1
+  const sourceOf = (view: ReadView): ReturnType<typeof mergedSource> => mergedSource(head, () => blocks.parts(), view)
   return {
-    query(body, context) {
+    *query(body, context): Steps<Answer> {
       const request = body as QueryRequest
       const timing = { startedMs: context.monotonicMs(), preparedMs: 0, evaluatedMs: 0 }
       const planned = planOf(request)
       timing.preparedMs = context.monotonicMs()
-      const result = runQuery(planned, source, budgetOf(request, context))
+      const view = head.views.open()
+      const budget = budgetOf(request, context, view)
+      const evaluation = new Evaluation(planned, budget)
+      try {
+        yield* leavesSteps(planned, evaluation, sourceOf(view), budget)
+      } finally {
+        view.close()
+      }
+      const result = yield* evaluation.resultSteps()
       timing.evaluatedMs = context.monotonicMs()
-      return answer(request, result, timing, context, pages)
+      return yield* answerSteps(request, result, timing, budget, context, pages)
     },
-    queryStart(body, context) {
+    *queryStart(body, context): Steps<Answer> {
       const request = body as QueryRequest
       const timing = { startedMs: context.monotonicMs(), preparedMs: 0, evaluatedMs: 0 }
       const planned = planOf(request)
       timing.preparedMs = context.monotonicMs()
-      const started = { request, planned, evaluation: new Evaluation(planned, budgetOf(request, context)), stage: 0, timing }
+      const budget = budgetOf(request, context, null, () => started.context)
+      const started: Coordinated = { request, planned, evaluation: new Evaluation(planned, budget), budget, stage: 0, timing, context }
       const id = nextId++
       coordinated.set(id, started)
-      return next(id, started, context)
+      return yield* nextSteps(id, started, context)
     },
-    runLeaves(body, context) {
+    *runLeaves(body, context): Steps<Answer> {
       const { leaves, request } = body as LeavesRequest
-      const budget = budgetOf(request, context)
-      const packed = leaves.map((leaf) => packLeafResult(runLeaf(leaf, source, budget)))
-      return { body: packed.map(({ message }) => message), transfer: packed.flatMap(({ transfer }) => transfer) }
+      const view = head.views.open()
+      try {
+        const budget = budgetOf(request, context, view)
+        const packed: ReturnType<typeof packLeafResult>[] = []
+        for (const leaf of leaves) packed.push(packLeafResult(yield* leafSteps(leaf, sourceOf(view), budget)))
+        return { body: packed.map(({ message }) => message), transfer: packed.flatMap(({ transfer }) => transfer) }
+      } finally {
+        view.close()
+      }
     },
-    queryProvide(body, context) {
+    *queryProvide(body, context): Steps<Answer> {
       const { id, results } = body as { id: number; results: readonly (readonly PackedLeafResult[])[] }
       const going = coordinated.get(id)
       if (going === undefined) throw new Error(`BUG: query ${id} is not known`)
+      going.context = context
       going.planned.stages[going.stage]!.forEach((leaf, i) =>
         going.evaluation.provide(
           leaf,
@@ -75,7 +102,7 @@ export function queryRequests({ pages }: LaneState, source: SeriesSource): Recor
         ),
       )
       going.stage++
-      return next(id, going, context)
+      return yield* nextSteps(id, going, context)
     },
     queryDrop(body) {
       coordinated.delete((body as { id: number }).id)
@@ -84,15 +111,19 @@ export function queryRequests({ pages }: LaneState, source: SeriesSource): Recor
   }
 
   /** The leaves of the next stage, or the answer. */
-  function next(id: number, { request, planned, evaluation, stage, timing }: Coordinated, context: RequestContext): Answer {
+  function* nextSteps(
+    id: number,
+    { request, planned, evaluation, budget, stage, timing }: Coordinated,
+    context: RequestContext,
+  ): Steps<Answer> {
     const leaves = planned.stages[stage]
     if (leaves !== undefined) {
       return { body: { kind: 'leaves', id, leaves: leaves.map((leaf): Leaf => evaluation.leaf(leaf)) } satisfies StageResponse }
     }
     coordinated.delete(id)
-    const result = evaluation.result()
+    const result = yield* evaluation.resultSteps()
     timing.evaluatedMs = context.monotonicMs()
-    const { body, transfer } = answer(request, result, timing, context, pages)
+    const { body, transfer } = yield* answerSteps(request, result, timing, budget, context, pages)
     return {
       body: { kind: 'answer', answer: body as QueryResponse | VectorResponse } satisfies StageResponse,
       ...(transfer === undefined ? {} : { transfer }),
@@ -100,9 +131,29 @@ export function queryRequests({ pages }: LaneState, source: SeriesSource): Recor
   }
 }
 
-function budgetOf({ samplesMax, timeoutMs }: Pick<QueryRequest, 'samplesMax' | 'timeoutMs'>, context: RequestContext): Budget {
-  const { monotonicMs, cancelled } = context
-  return new Budget({ samplesMax, deadlineMs: monotonicMs() + timeoutMs, nowMs: monotonicMs, isCanceled: cancelled })
+/**
+ * @param view of what is read; null where nothing is.
+ * @param asking the request that works for the query now, where that changes: its flag tells when to stop.
+ */
+function budgetOf(
+  { samplesMax, timeoutMs }: Pick<QueryRequest, 'samplesMax' | 'timeoutMs'>,
+  context: RequestContext,
+  view: ReadView | null,
+  asking = (): RequestContext => context,
+): Budget {
+  const { monotonicMs } = context
+  return new Budget({
+    samplesMax,
+    deadlineMs: monotonicMs() + timeoutMs,
+    nowMs: monotonicMs,
+    isCanceled: () => asking().cancelled(),
+    pause: () => {
+      if (!asking().isSliceOver()) return false
+      view?.freeze()
+      asking().takeMessages()
+      return true
+    },
+  })
 }
 
 /** Dashboards and rules send the same texts again and again: their trees are kept, oldest out first. */
@@ -135,7 +186,14 @@ function planOf(request: QueryRequest): Plan {
   })
 }
 
-function answer(request: QueryRequest, result: QueryResult, timing: Timing, context: RequestContext, pages: SharedPages): Answer {
+function* answerSteps(
+  request: QueryRequest,
+  result: QueryResult,
+  timing: Timing,
+  budget: Budget,
+  context: RequestContext,
+  pages: SharedPages,
+): Steps<Answer> {
   const { warnings, infos } = result.annotations.print(request.query, annotationsMax)
   const prepareMs = timing.preparedMs - timing.startedMs
   const evalMs = timing.evaluatedMs - timing.preparedMs
@@ -160,9 +218,10 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
   const { value, truncated } = limited(result.value, request.limit)
   const samples = sampleCounts(request, result)
   const written = new WrittenAnswer(pages)
+  let finished = false
   try {
     const { out } = written
-    writeQueryValue(value, out)
+    yield* queryValueSteps(value, out, budget)
     const sortMs = context.monotonicMs() - timing.evaluatedMs
     if (request.stats !== 'none') {
       // the object is opened again behind its last member
@@ -171,11 +230,11 @@ function answer(request: QueryRequest, result: QueryResult, timing: Timing, cont
       out.byte(125)
     }
     const { data, transfer } = written.finish()
+    finished = true
     const body: QueryResponse = { data, truncated, warnings, infos, prepareMs, evalMs, sortMs, samples }
     return { body, transfer }
-  } catch (thrown) {
-    written.drop()
-    throw thrown
+  } finally {
+    if (!finished) written.drop()
   }
 }
 

@@ -152,6 +152,7 @@ export class BlockCut {
       }
       // a block that was written before a deletion came holds what was deleted: deletions in blocks go to it as well
       if (!whole || shard.deletions !== deletions) continue
+      shard.head.views.beforeRemoval()
       late.drop(frozen)
       return
     }

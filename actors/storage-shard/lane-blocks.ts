@@ -15,6 +15,7 @@ import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
 import { compactBlocks } from '../../src/tsdb/compact/merge.ts'
 import { blockGroups, blockRanges, planCompaction } from '../../src/tsdb/compact/plan.ts'
+import type { ReadViews } from '../../src/tsdb/head/read-view.ts'
 import type { SeriesPart } from '../../src/tsdb/query/merged-source.ts'
 import { BlockCut, generation } from './block-cut.ts'
 import { BlockDeletions } from './block-deletions.ts'
@@ -32,12 +33,13 @@ const cutRetryMs = 60_000
 /** A cut that has fallen behind by more windows than this runs to its end at once: memory is bounded. */
 const windowsBehindMax = 4
 
-export type LaneBlocksParts = Readonly<{ disk: Disk; clock: Clock; jobs: LaneJobs; setup: LaneSetup; log: Logger }>
+export type LaneBlocksParts = Readonly<{ disk: Disk; clock: Clock; jobs: LaneJobs; views: ReadViews; setup: LaneSetup; log: Logger }>
 
 export class LaneBlocks {
   readonly #disk: Disk
   readonly #clock: Clock
   readonly #jobs: LaneJobs
+  readonly #views: ReadViews
   readonly #setup: LaneSetup
   readonly #log: Logger
   readonly #cache = new PageCache(pageCacheBytes)
@@ -55,10 +57,11 @@ export class LaneBlocks {
   /** Blocks that a compaction reads now. */
   #compacting: readonly BlockReader[] = []
 
-  constructor({ disk, clock, jobs, setup, log }: LaneBlocksParts) {
+  constructor({ disk, clock, jobs, views, setup, log }: LaneBlocksParts) {
     this.#disk = disk
     this.#clock = clock
     this.#jobs = jobs
+    this.#views = views
     this.#setup = setup
     this.#log = log
     this.#options = setup.blocks
@@ -72,6 +75,7 @@ export class LaneBlocks {
   }
 
   close(): void {
+    this.#views.beforeRemoval()
     for (const block of this.#blocks.values()) block.close()
     this.#blocks.clear()
     this.#parts = null
@@ -238,6 +242,7 @@ export class LaneBlocks {
       this.#jobs.cancel(compactionJob)
       this.#jobs.cancel(cleaningJob)
     }
+    this.#views.beforeRemoval()
     block.close()
     this.#blocks.delete(block.meta.ulid)
     this.#parts = null

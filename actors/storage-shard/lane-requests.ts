@@ -1,5 +1,5 @@
-// What a storage worker can be asked, by name. Bodies are plain data; every handler looks at one consistent state, because records are
-// applied between requests and never during one.
+// What a storage worker can be asked, by name. Bodies are plain data. A handler that is a function looks at one consistent state, because records are
+// applied between requests; one that is a generator pauses for them, and holds a view.
 import { compareLabels, compareText, labelsKey, type Labels } from '../../src/model/labels.ts'
 import type { JsonBytes } from '../../src/model/json-bytes.ts'
 import { packLabels } from '../../src/model/packed-labels.ts'
@@ -12,6 +12,7 @@ import { PromhiveError } from '../../src/base/errors.ts'
 import { cardinality, labelNames, labelValues, seriesLabels, writeSeriesJson } from '../../src/tsdb/head/metadata.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
 import { mergedSource } from '../../src/tsdb/query/merged-source.ts'
+import type { Steps } from '../../src/promql/steps.ts'
 import { WrittenAnswer } from './lane-answer.ts'
 import type { LaneState } from './lane.ts'
 import type { LaneStatus, MaintainAnswer } from './lane-protocol.ts'
@@ -21,9 +22,14 @@ export type RequestContext = Readonly<{
   /** True once nobody wants the answer any more. */
   cancelled: () => boolean
   monotonicMs: () => number
+  /** True once the request has had its time slice: it should pause where it can (a `yield`). */
+  isSliceOver: () => boolean
+  /** Applies records that have come: what the request reads must bear that (src/tsdb/head/read-view.ts). */
+  takeMessages: () => void
 }>
 export type Answer = Readonly<{ body: unknown; transfer?: readonly ArrayBuffer[] }>
-export type RequestHandler = (body: unknown, context: RequestContext) => Answer | Promise<Answer>
+/** Long work is a generator that pauses at every `yield`. */
+export type RequestHandler = (body: unknown, context: RequestContext) => Answer | Promise<Answer> | Steps<Answer>
 
 export type SelectRequest = Readonly<{ matchers: readonly (readonly Matcher[])[]; startMs: number; endMs: number; limit: number }>
 /** Label names, values of the label `name`, or label sets as a JSON array, at most `limit` of them. */
@@ -44,7 +50,7 @@ export type SamplesRequest = Readonly<{ matchers: readonly Matcher[]; startMs: n
 
 export function laneRequests(state: LaneState): Readonly<Record<string, RequestHandler>> {
   const source = mergedSource(state.head, () => state.blocks.parts())
-  return { ...queryRequests(state, source), ...seriesRequests(state, source), ...adminRequests(state) }
+  return { ...queryRequests(state), ...seriesRequests(state, source), ...adminRequests(state) }
 }
 
 function seriesRequests(state: LaneState, source: SeriesSource): Record<string, RequestHandler> {

@@ -22,9 +22,11 @@ import { loadSnapshot, removeSnapshotsAfter, shardDirectory, writeSnapshot } fro
 import { answerPagesMax } from './lane-answer.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { LaneJobs } from './lane-jobs.ts'
-import { laneRequests, type RequestContext } from './lane-requests.ts'
+import { LaneTasks } from './lane-tasks.ts'
+import { laneRequests, type Answer, type RequestContext } from './lane-requests.ts'
 
-export type LanePorts = Readonly<{ disk: Disk; clock: Clock; random: Random }>
+/** `nextTurn`: runs a function when the messages that wait have been handled; default: a timer without delay. */
+export type LanePorts = Readonly<{ disk: Disk; clock: Clock; random: Random; nextTurn?: (task: () => void) => void }>
 
 type Machines = ReadonlyMap<number, ActorHandle<typeof storageShard>>
 
@@ -80,7 +82,9 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     for (const publisher of shard.publishers.keys()) newestPublisher = Math.max(newestPublisher, publisher % publisherEpochs)
   }
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
-  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, setup, log })
+  const nextTurn = ports.nextTurn ?? ((task: () => void) => void ports.clock.after(0, task))
+  const tasks = new LaneTasks(ports.clock, setup.sliceMs, nextTurn)
+  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log })
   blocks.open()
   for (const [id, shard] of shards) {
     shard.onDeletions = (offset, deletions) => blocks.deletions.apply(id, offset, deletions)
@@ -139,10 +143,33 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     machines.set(id, machine)
   }
   const handlers = laneRequests(state)
-  port.onMessage((message) => {
-    const given = message as ToLane
+  /** Requests that came while another ran: they are begun one a turn. */
+  const requests: Extract<ToLane, { kind: 'request' }>[] = []
+  /** What has come in the middle of a request: records are applied now, requests wait until it pauses. */
+  const takeMessages = (): void => {
+    for (let message = port.take(); message !== undefined; message = port.take()) heard(message as ToLane, true)
+  }
+  const nextRequest = (): void => {
+    const request = requests.shift()
+    if (request !== undefined) begin(request)
+    if (requests.length > 0) nextTurn(nextRequest)
+  }
+  const begin = (given: Extract<ToLane, { kind: 'request' }>): void => {
+    if (given.op === 'close') {
+      jobs.stop()
+      tasks.stop()
+      // a shard closes within the call: its last snapshot is written when this goes on
+      for (const machine of machines.values()) void machine.stop(0)
+      blocks.close()
+      send({ kind: 'answer', id: given.id, body: null })
+      return
+    }
+    void answer(given, { handlers, tasks, takeMessages, setup, ports, send })
+  }
+  const heard = (given: ToLane, inRequest: boolean): void => {
     switch (given.kind) {
       case 'records':
+        head.views.advance()
         return apply(given.records, state, machines, send)
       case 'skip':
         startBehindBlocks(shards.get(given.shard)!)
@@ -161,20 +188,13 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         caughtUp.add(given.shard)
         machines.get(given.shard)!.send({ type: 'caughtUp' })
         return
-      case 'request': {
-        if (given.op === 'close') {
-          jobs.stop()
-          // a shard closes within the call: its last snapshot is written when this goes on
-          for (const machine of machines.values()) void machine.stop(0)
-          blocks.close()
-          send({ kind: 'answer', id: given.id, body: null })
-          return
-        }
-        void answer(given, handlers, setup, ports, send)
+      case 'request':
+        if (!inRequest && requests.length === 0) return begin(given)
+        if (requests.push(given) === 1) nextTurn(nextRequest)
         return
-      }
     }
-  })
+  }
+  port.onMessage((message) => heard(message as ToLane, false))
   send({ kind: 'opened', shards: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })), publisher: newestPublisher })
 }
 
@@ -206,20 +226,34 @@ function apply(
 
 async function answer(
   request: Extract<ToLane, { kind: 'request' }>,
-  handlers: ReturnType<typeof laneRequests>,
-  setup: LaneSetup,
-  ports: LanePorts,
-  send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
+  {
+    handlers,
+    tasks,
+    takeMessages,
+    setup,
+    ports,
+    send,
+  }: Readonly<{
+    handlers: ReturnType<typeof laneRequests>
+    tasks: LaneTasks
+    takeMessages: () => void
+    setup: LaneSetup
+    ports: LanePorts
+    send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void
+  }>,
 ): Promise<void> {
   const flags = new Int32Array(setup.cancelFlags)
   const context: RequestContext = {
     cancelled: () => Atomics.load(flags, request.slot) !== 0,
     monotonicMs: () => ports.clock.monotonicMs(),
+    isSliceOver: () => tasks.isSliceOver(),
+    takeMessages,
   }
   try {
     const handler = handlers[request.op]
     if (handler === undefined) throw new Error(`BUG: a storage worker has no operation ${request.op}`)
-    const { body, transfer } = await handler(request.body, context)
+    const given = handler(request.body, context)
+    const { body, transfer } = await ('next' in given ? tasks.run<Answer>(given, context.cancelled) : given)
     send({ kind: 'answer', id: request.id, body }, transfer)
   } catch (thrown) {
     if (thrown instanceof PromhiveError) {

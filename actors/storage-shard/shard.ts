@@ -334,6 +334,7 @@ export class Shard {
   /** Samples in the range are taken out and the rest is written anew, so that nothing has to be filtered when it is read. */
   #delete(deletion: BatchDeletion): void {
     const { head } = this
+    head.views.beforeRemoval()
     const mine = new Uint8Array(this.id + 1)
     mine[this.id] = 1
     const kept = new SampleColumns()

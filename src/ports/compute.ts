@@ -19,6 +19,8 @@ export type LaneEntry = Readonly<{ module: URL; inline: (port: LanePort, setup: 
 export interface LanePort {
   send(message: unknown, transfer?: readonly ArrayBuffer[]): void
   onMessage(handler: (message: unknown) => void): void
+  /** The next message where one has come already, else undefined; its handler does not get it. For work that cannot let the event loop turn. */
+  take(): unknown
 }
 
 export interface Lane extends LanePort {

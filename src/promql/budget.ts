@@ -9,6 +9,8 @@ export type BudgetOptions = Readonly<{
   nowMs?: () => number
   /** Looked at every few milliseconds of work, e.g. over a SharedArrayBuffer. */
   isCanceled?: () => boolean
+  /** Asked as often; true: the work has had its time slice and pauses where it next can (`takePause`). */
+  pause?: () => boolean
 }>
 
 /** Units of work between two looks at clock and cancellation: about as many touched samples, so 1–5 ms. */
@@ -22,6 +24,7 @@ export class Budget {
   #work = 0
   #current = 0
   #peak = 0
+  #pauses = false
   constructor(options: BudgetOptions) {
     this.#options = options
   }
@@ -55,10 +58,17 @@ export class Budget {
   }
   poll(): void {
     this.#work = 0
-    const { isCanceled, deadlineMs, nowMs } = this.#options
+    const { isCanceled, deadlineMs, nowMs, pause } = this.#options
     if (isCanceled !== undefined && isCanceled()) throw new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation')
     if (deadlineMs !== undefined && nowMs !== undefined && nowMs() >= deadlineMs)
       throw new PromhiveError('QUERY_TIMEOUT', 'query timed out in expression evaluation')
+    if (pause !== undefined && pause()) this.#pauses = true
+  }
+  /** True once for every time slice that has ended: the work should pause here. */
+  takePause(): boolean {
+    if (!this.#pauses) return false
+    this.#pauses = false
+    return true
   }
 }
 

@@ -14,20 +14,22 @@
 //   - a leaf's result depends on the leaf and the source alone; merging the results of several sources gives what one source with all their
 //     series would give, but for the last bits of floating-point sums and the order of series;
 //   - floats are computed in Prometheus' order of operations; texts of errors and annotations are Prometheus';
-//   - every loop that grows with the data reports to the budget, so that cancelling takes milliseconds.
+//   - every loop that grows with the data reports to the budget, so that cancelling takes milliseconds, and long work pauses for others.
 import type { SeriesSource } from '../model/samples.ts'
 import type { Labels } from '../model/labels.ts'
 import { packLabels, unpackLabels, type PackedLabels } from '../model/packed-labels.ts'
 import type { Budget } from './budget.ts'
 import { Evaluation } from './evaluate.ts'
-import { runLeaf, type LeafResult } from './leaf.ts'
+import { leafSteps, runLeaf, type LeafResult } from './leaf.ts'
 import type { Plan } from './plan-node.ts'
 import type { QueryResult } from './result.ts'
+import { finished, type Steps } from './steps.ts'
 
 export { Annotations } from './annotations.ts'
 export { Budget, type BudgetOptions } from './budget.ts'
 export { Evaluation } from './evaluate.ts'
-export { runLeaf, type EvaluationFeatures, type Leaf, type LeafResult } from './leaf.ts'
+export { leafSteps, runLeaf, type EvaluationFeatures, type Leaf, type LeafResult } from './leaf.ts'
+export { finished, type Steps } from './steps.ts'
 export { plan, type PlanOptions } from './plan.ts'
 export type { Plan } from './plan-node.ts'
 export { matrixSeries, vectorSamplesOf, type QueryResult, type QueryStats, type QueryValue, type VectorSample } from './result.ts'
@@ -35,8 +37,14 @@ export { matrixSeries, vectorSamplesOf, type QueryResult, type QueryStats, type 
 /** Everything in one thread over one source. */
 export function runQuery(plan: Plan, source: SeriesSource, budget: Budget): QueryResult {
   const evaluation = new Evaluation(plan, budget)
-  for (const stage of plan.stages) for (const index of stage) evaluation.provide(index, [runLeaf(evaluation.leaf(index), source, budget)])
+  finished(leavesSteps(plan, evaluation, source, budget))
   return evaluation.result()
+}
+
+/** All leaves over one source, with pauses: an evaluation has what it needs then. */
+export function* leavesSteps(plan: Plan, evaluation: Evaluation, source: SeriesSource, budget: Budget): Steps<void> {
+  for (const stage of plan.stages)
+    for (const index of stage) evaluation.provide(index, [yield* leafSteps(evaluation.leaf(index), source, budget)])
 }
 
 /** The same over several sources, each with its own series: what a coordinator does with shards, in one thread. */

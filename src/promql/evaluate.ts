@@ -36,6 +36,7 @@ import { scalarVectorOperation, setOperation, vectorOperation, type BinaryContex
 import { scalarOperation } from './operators.ts'
 import { childrenOf, type Node, type Plan } from './plan-node.ts'
 import { countValues, groupQuantile, keepExtremes, keepFirst, keepRatio } from './ranking.ts'
+import { finished, type Steps } from './steps.ts'
 import { columnsOfRow, mergeSubqueryRead } from './subquery.ts'
 import { rowSeries, type QueryResult, type QueryValue } from './result.ts'
 import {
@@ -108,6 +109,30 @@ export class Evaluation {
   }
 
   result(): QueryResult {
+    return finished(this.resultSteps())
+  }
+
+  /** The same with pauses between nodes. */
+  *resultSteps(): Steps<QueryResult> {
+    yield* this.#childrenFirst(this.#plan.root)
+    return this.#result()
+  }
+
+  /** Evaluates what a node needs, one after the other; what is then asked for is there. The budget counts as if each were asked for in its turn. */
+  *#childrenFirst(node: Node): Steps<void> {
+    for (const child of childrenOf(node)) {
+      if (this.#evaluated.has(child)) continue
+      yield* this.#childrenFirst(child)
+      const evaluated = this.#evaluate(child)
+      if (evaluated.uses === 1) {
+        this.#budget.give(evaluated.samples)
+        evaluated.samples = 0
+      }
+      if (this.#budget.takePause()) yield
+    }
+  }
+
+  #result(): QueryResult {
     const { root, grid, isInstant, type, features } = this.#plan
     const evaluated = this.#evaluate(root)
     const { value } = evaluated

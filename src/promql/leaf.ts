@@ -19,6 +19,7 @@ import { executionError, type Budget } from './budget.ts'
 import { interpolatedHistogram } from './functions/range-histograms.ts'
 import { keepsName, RangeRunner, removeStale, splitHistograms, type RangeCall, type WindowTimes } from './functions/range.ts'
 import { stripBuckets } from './histogram-stats.ts'
+import { finished, type Steps } from './steps.ts'
 import { keepExtremes } from './ranking.ts'
 import {
   floatSample,
@@ -106,6 +107,11 @@ export type LeafResult = {
 
 /** Runs a leaf over the series of one source (a shard). Throws as Budget does, and PROMQL_EXECUTION. */
 export function runLeaf(leaf: Leaf, source: SeriesSource, budget: Budget): LeafResult {
+  return finished(leafSteps(leaf, source, budget))
+}
+
+/** The same with pauses between series. */
+export function* leafSteps(leaf: Leaf, source: SeriesSource, budget: Budget): Steps<LeafResult> {
   budget.poll()
   const annotations = new Annotations()
   const { steps } = leaf.grid
@@ -117,12 +123,14 @@ export function runLeaf(leaf: Leaf, source: SeriesSource, budget: Budget): LeafR
   const columns = new Columns()
   const held = budget.current
   if (work.kind === 'raw') {
-    result.raw = runRaw(leaf, work, set, columns, stats, budget)
+    result.raw = yield* rawSteps(leaf, work, set, columns, stats, budget)
   } else {
     const rows = new LeafRows(leaf, set.length, annotations, stats, budget)
     for (let i = 0; i < set.length; i++) {
       set.read(i, columns)
       if (columns.length > 0) rows.add(set.labels(i), columns)
+      else budget.tick(16)
+      if (budget.takePause()) yield
     }
     rows.finish(result)
   }
@@ -336,14 +344,14 @@ function smoothedHistogram(
 }
 
 /** A range vector as it is: only instant queries can ask for one. */
-function runRaw(
+function* rawSteps(
   leaf: Leaf,
   work: RawWork,
   set: { readonly length: number; labels(i: number): Labels; read(i: number, into: SampleColumns): void },
   columns: SampleColumns,
   stats: LeafStats,
   budget: Budget,
-): RawSeries[] {
+): Steps<RawSeries[]> {
   const out: RawSeries[] = []
   const { firstMs } = lookTimes(leaf)
   const reach = work.anchored || work.smoothed ? leaf.lookbackMs : 0
@@ -351,6 +359,7 @@ function runRaw(
   for (let i = 0; i < set.length; i++) {
     set.read(i, columns)
     budget.tick(columns.length + 16)
+    if (budget.takePause()) yield
     if (columns.length === 0) continue
     if (leaf.statsOnly && columns.histograms !== null) stripBuckets(columns)
     const series = columns.histograms === null ? null : splitHistograms(columns)

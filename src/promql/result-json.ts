@@ -7,8 +7,10 @@ import type { Histogram } from '../model/histogram.ts'
 import { BucketList } from '../model/histogram-buckets.ts'
 import { JsonBytes, sampleBytesMax, writeSample } from '../model/json-bytes.ts'
 import { formatFloatF } from '../model/number-text.ts'
+import type { Budget } from './budget.ts'
 import type { QueryValue } from './result.ts'
 import type { RawSeries } from './leaf.ts'
+import { finished, type Steps } from './steps.ts'
 import { absent, floatSample, histogramSample, type Vector } from './vector.ts'
 
 /** `{"resultType":…,"result":…}`. */
@@ -18,7 +20,16 @@ export function encodeQueryValue(value: QueryValue): Uint8Array {
   return out.copy()
 }
 
+/** Work of a written series and of a written value, in samples touched. */
+const seriesWork = 64
+const valueWork = 4
+
 export function writeQueryValue(value: QueryValue, out: JsonBytes): void {
+  finished(queryValueSteps(value, out, null))
+}
+
+/** The same within a budget: its deadline holds, and it pauses between series. */
+export function* queryValueSteps(value: QueryValue, out: JsonBytes, budget: Budget | null): Steps<void> {
   out.ascii(`{"resultType":"${value.kind === 'samples' ? 'matrix' : value.kind}","result":`)
   switch (value.kind) {
     case 'scalar':
@@ -30,13 +41,13 @@ export function writeQueryValue(value: QueryValue, out: JsonBytes): void {
       out.byte(93)
       break
     case 'vector':
-      writeVector(value.vector, value.timeMs, out)
+      yield* vectorSteps(value.vector, value.timeMs, out, budget)
       break
     case 'matrix':
-      writeMatrix(value, out)
+      yield* matrixSteps(value, out, budget)
       break
     case 'samples':
-      writeSamples(value.series, out)
+      yield* samplesSteps(value.series, out, budget)
   }
   out.byte(125)
 }
@@ -56,9 +67,13 @@ function writeHtmlSafe(text: string, out: JsonBytes): void {
   out.raw(bytes, 0, bytes.length)
 }
 
-function writeVector(vector: Vector, timeMs: number, out: JsonBytes): void {
+function* vectorSteps(vector: Vector, timeMs: number, out: JsonBytes, budget: Budget | null): Steps<void> {
   out.byte(91)
   for (let i = 0; i < vector.length; i++) {
+    if (budget !== null) {
+      budget.tick(seriesWork + valueWork)
+      if (budget.takePause()) yield
+    }
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
     out.labels(vector.labels[i]!)
@@ -73,13 +88,17 @@ function writeVector(vector: Vector, timeMs: number, out: JsonBytes): void {
   out.byte(93)
 }
 
-function writeMatrix({ vector, grid, order }: QueryValue & { kind: 'matrix' }, out: JsonBytes): void {
+function* matrixSteps({ vector, grid, order }: QueryValue & { kind: 'matrix' }, out: JsonBytes, budget: Budget | null): Steps<void> {
   const { steps, presence } = vector
   const openings = new PointOpenings(grid.startMs, grid.stepMs, steps)
   out.byte(91)
   for (let i = 0; i < order.length; i++) {
     const row = order[i]!
     const base = row * steps
+    if (budget !== null) {
+      budget.tick(seriesWork + steps * valueWork)
+      if (budget.takePause()) yield
+    }
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
     out.labels(vector.labels[row]!)
@@ -168,9 +187,13 @@ class PointOpenings {
   }
 }
 
-function writeSamples(all: readonly RawSeries[], out: JsonBytes): void {
+function* samplesSteps(all: readonly RawSeries[], out: JsonBytes, budget: Budget | null): Steps<void> {
   out.byte(91)
-  all.forEach((series, i) => {
+  for (const [i, series] of all.entries()) {
+    if (budget !== null) {
+      budget.tick(seriesWork + series.times.length * valueWork)
+      if (budget.takePause()) yield
+    }
     if (i > 0) out.byte(44)
     out.ascii('{"metric":')
     out.labels(series.labels)
@@ -191,7 +214,7 @@ function writeSamples(all: readonly RawSeries[], out: JsonBytes): void {
     })
     if (series.histograms.length > 0) out.byte(93)
     out.byte(125)
-  })
+  }
   out.byte(93)
 }
 

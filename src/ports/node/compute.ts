@@ -1,7 +1,7 @@
 // Lanes as worker threads. A lane's module exports `lane(port, setup)`, the function its LaneEntry also gives as `inline`;
 // lane.ts next door is what the thread really starts with.
 import { availableParallelism } from 'node:os'
-import { MessageChannel, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
+import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Compute, Lane, LaneEntry, LanePort } from '../compute.ts'
 
@@ -84,5 +84,6 @@ export function portOf(port: MessagePort): LanePort {
   return {
     send: (message, transfer) => port.postMessage(message, transfer as Transferable[] | undefined),
     onMessage: (handler) => void port.on('message', handler),
+    take: () => (receiveMessageOnPort(port) as { message: unknown } | undefined)?.message,
   }
 }

@@ -2,3 +2,8 @@
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
+
+/** The same for a function. It keeps its thread alive until it has run. */
+export function inNextTurn(task: () => void): void {
+  setImmediate(task)
+}

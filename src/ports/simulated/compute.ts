@@ -25,6 +25,7 @@ export function simulatedCompute(lanes = 2): SimulatedCompute {
       // as in a thread, what a handler throws ends the lane
       const guarded: LanePort = {
         send: there.send,
+        take: there.take,
         onMessage: (handler) =>
           there.onMessage((message) => {
             try {
@@ -62,6 +63,7 @@ function pair(): [LanePort, LanePort, () => void] {
           inbox.handler = handler
           queueMicrotask(() => open && arriveAll(inbox))
         },
+        take: () => inbox.waiting.shift(),
       }),
     }
   }

@@ -20,6 +20,7 @@ import { arenaBytesMax, ByteArena, classBytes, growTo, nextCapacity } from './co
 import { LabelPairs } from './label-pairs.ts'
 import { OutOfOrder } from './out-of-order.ts'
 import { Postings } from './postings.ts'
+import { ReadViews } from './read-view.ts'
 
 /** What became of a sample. */
 export const outcome = { appended: 0, duplicate: 1, outOfOrder: 2, outOfBounds: 3, tooOld: 4, unchanged: 5 } as const
@@ -45,6 +46,8 @@ export class Head {
   /** Samples that came too late for the open chunks. */
   readonly outOfOrder: OutOfOrder
   readonly options: HeadOptions
+  /** Of queries that pause. */
+  readonly views = new ReadViews(() => this.xor.times.slice(0, this.count))
   /** Entries of the columns in use, freed ones included. */
   count = 0
   /** Series there are. */
@@ -287,6 +290,7 @@ export class Head {
    * @returns the series removed: their numbers will be used again.
    */
   truncate(shard: number, beforeMs: number): ReadonlySet<number> {
+    this.views.beforeRemoval()
     const removed = new Set<number>()
     for (let series = 0; series < this.count; series++) {
       if (this.alive[series] === 0 || this.shards[series] !== shard) continue
@@ -311,6 +315,7 @@ export class Head {
 
   #removeAll(removed: ReadonlySet<number>): void {
     if (removed.size === 0) return
+    this.views.removed(removed)
     const keep = new Uint8Array(this.count).fill(1)
     const pairsTouched = new Set<number>()
     for (const series of removed) {
@@ -338,6 +343,7 @@ export class Head {
 
   /** Drops all samples of a series; it is as if it had just been created. */
   clearSamples(series: number): void {
+    this.views.beforeRemoval()
     if (this.#histograms.delete(series)) {
       // its open chunk was the list
     } else if (this.xor.counts[series]! > 0) this.#arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)

@@ -6,18 +6,19 @@ import type { Head } from './head.ts'
 
 const order: number[] = []
 
-/** Appends the samples of a series within [startMs, endMs] to `into`. */
-export function readSeries(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
+/** Appends the samples of a series within [startMs, endMs] to `into`; of those that came in order only the ones up to `capMs`. */
+export function readSeries(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns, capMs = Infinity): void {
   const from = into.length
-  readInOrder(head, series, startMs, endMs, into)
+  readInOrder(head, series, startMs, Math.min(endMs, capMs), into)
   if (head.outOfOrder.size > 0) head.outOfOrder.mergeInto(series, { startMs, endMs }, from, into)
 }
 
-/** Appends at least the newest sample of a series within [startMs, endMs]: mostly it is the one the head keeps outside of its chunk. */
-export function readNewest(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns): void {
+/** Appends at least the newest sample that readSeries would: mostly it is the one the head keeps outside of its chunk. */
+export function readNewest(head: Head, series: number, startMs: number, endMs: number, into: SampleColumns, capMs = Infinity): void {
   const { xor } = head
   const time = xor.times[series]!
-  if (xor.counts[series] === 0 || time > endMs || head.outOfOrder.size > 0) return readSeries(head, series, startMs, endMs, into)
+  if (xor.counts[series] === 0 || time > endMs || time > capMs || head.outOfOrder.size > 0)
+    return readSeries(head, series, startMs, endMs, into, capMs)
   if (time < startMs) return
   into.reserve(1)
   const n = into.length++

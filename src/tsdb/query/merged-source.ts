@@ -6,6 +6,7 @@ import { compileMatchers } from '../../model/matching.ts'
 import { SampleColumns, type SelectQuery, type SeriesSet, type SeriesSource } from '../../model/samples.ts'
 import type { Head } from '../head/head.ts'
 import { readNewest, readSeries } from '../head/read.ts'
+import type { ReadView } from '../head/read-view.ts'
 import { selectSeries } from '../head/select.ts'
 
 /** Part of the data with its own index: a block. Like SeriesSource, but over compiled matchers. */
@@ -16,8 +17,8 @@ export interface SeriesPart {
   select(matchers: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly?: boolean): SeriesSet
 }
 
-/** The head as a part. */
-export function headPart(head: Head): SeriesPart {
+/** The head as a part, as far as a view sees it. */
+export function headPart(head: Head, view: ReadView | null = null): SeriesPart {
   return {
     get minTime() {
       return head.minTime
@@ -33,27 +34,35 @@ export function headPart(head: Head): SeriesPart {
         labels: (index) => head.labels(found[index]!),
         read: (index, into) => {
           into.clear()
-          read(head, found[index]!, startMs, endMs, into)
+          const series = found[index]!
+          const caps = view === null ? null : view.caps
+          // a series that is not in the copy is newer than the view
+          read(head, series, startMs, endMs, into, caps === null ? Infinity : series < caps.length ? caps[series]! : -Infinity)
         },
       }
     },
   }
 }
 
-/** `parts` is asked at every select, so that it follows cuts and compactions. Older parts come first. */
-export function mergedSource(head: Head, parts: () => readonly SeriesPart[]): SeriesSource {
-  const live = headPart(head)
+/**
+ * `parts` is asked at every select, so that it follows cuts and compactions. Older parts come first. With a view the source may be read over a
+ * long time, with records applied in between.
+ */
+export function mergedSource(head: Head, parts: () => readonly SeriesPart[], view: ReadView | null = null): SeriesSource {
+  const live = headPart(head, view)
+  const select = (compiled: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly: boolean): SeriesSet => {
+    const sets: SeriesSet[] = []
+    for (const part of [...parts(), live]) {
+      if (part.minTime > endMs || part.maxTime < startMs) continue
+      const set = part.select(compiled, startMs, endMs, newestOnly)
+      if (set.length > 0) sets.push(set)
+    }
+    return sets.length === 1 ? sets[0]! : mergeSets(sets)
+  }
   return {
     select: ({ matchers, startMs, endMs, newestOnly = false }: SelectQuery): SeriesSet => {
       const compiled = compileMatchers(matchers)
-      const sets: SeriesSet[] = []
-      for (const part of [...parts(), live]) {
-        if (part.minTime > endMs || part.maxTime < startMs) continue
-        const set = part.select(compiled, startMs, endMs, newestOnly)
-        if (set.length > 0) sets.push(set)
-      }
-      if (sets.length === 1) return sets[0]!
-      return mergeSets(sets)
+      return view === null ? select(compiled, startMs, endMs, newestOnly) : view.hold(() => select(compiled, startMs, endMs, newestOnly))
     },
   }
 }
