@@ -2,7 +2,8 @@
 // stays that of its first pause. A query that never pauses needs none of it and pays nothing.
 //
 // Samples that come in order lie behind the newest one of their series, so a copy of the newest times hides what came later. Late samples
-// (out of order) are not hidden, as in Prometheus. What is taken away is looked for again where it went: the set of series keeps its labels and selects anew.
+// (out of order) are not hidden, as in Prometheus, nor is what came after the first pause and is a block already: a window is cut half its length
+// after it has passed. What is taken away is looked for again where it went: the set of series keeps its labels and selects anew.
 import type { Labels } from '../../model/labels.ts'
 import { labelsKey } from '../../model/labels.ts'
 import type { SampleColumns, SeriesSet } from '../../model/samples.ts'
