@@ -75,6 +75,8 @@ export class Head {
   /** Pages of [count, pair id…] per series. */
   readonly #labelPages: Uint32Array[] = []
   #labelsUsed = labelPageEntries
+  /** Places that removed series have left, by how many pairs they hold. */
+  readonly #freeLabels: number[][] = []
   readonly #freeSeries: number[] = []
   #table = new Uint32Array(1024)
   readonly #arena = new ByteArena()
@@ -323,6 +325,7 @@ export class Head {
       for (const pair of this.pairsOf(series)) pairsTouched.add(pair)
     }
     for (const pair of pairsTouched) this.postings.filter(pair, keep)
+    this.pairs.release([...pairsTouched].filter((pair) => this.postings.count(pair) === 0))
     for (const series of removed) this.#remove(series)
     this.#rehash(this.#table.length)
   }
@@ -376,6 +379,9 @@ export class Head {
   }
 
   #remove(series: number): void {
+    const at = this.#labelsAt[series]!
+    const count = this.#labelPages[at >>> labelPageBits]![at & (labelPageEntries - 1)]!
+    ;(this.#freeLabels[count] ??= []).push(at)
     this.alive[series] = 0
     this.xor.times[series] = -Infinity
     this.#freeSeries.push(series)
@@ -396,16 +402,12 @@ export class Head {
 
   #create(hash: number, pairs: readonly number[], shard: number): number {
     let series = this.#freeSeries.pop()
-    let labelsAt = -1
     if (series === undefined) {
       series = this.count++
       if (series >= this.alive.length) this.#grow(series + 1)
-    } else {
-      // the place of the labels is used again where they fit
-      const at = this.#labelsAt[series]!
-      if (this.#labelPages[at >>> labelPageBits]![at & (labelPageEntries - 1)]! >= pairs.length) labelsAt = at
     }
-    if (labelsAt === -1) {
+    let labelsAt = this.#freeLabels[pairs.length]?.pop()
+    if (labelsAt === undefined) {
       if (this.#labelsUsed + pairs.length + 1 > labelPageEntries) {
         assert(pairs.length < labelPageEntries, `a series has ${pairs.length} labels`)
         this.#labelPages.push(new Uint32Array(labelPageEntries))

@@ -1,30 +1,42 @@
 // Every distinct (label name, label value) of a storage worker, once. A series is then a short list of pair ids, and a posting list belongs
 // to a pair id. The bytes of a pair are its canonical label bytes, so a pair is found without making a string.
 //
-//   arena    Uint8Array   pair bytes one after the other          offsets  Uint32Array[pairs + 1]
-//   table    Uint32Array  open addressing: pair id + 1, 0 = free  hashes   Uint32Array[pairs]
+//   arena    Uint8Array   pair bytes one after the other          starts, lengths  Uint32Array[pairs]; length 0 = the id is free
+//   table    Uint32Array  open addressing: pair id + 1, 0 = free  hashes           Uint32Array[pairs]
 //   names    one entry per label name, with the ids of its pairs
+//
+// Pairs that no series has left are given back, so that values which come and go (pods, versions) do not gather.
+import { assert } from '../../base/assert.ts'
 import { ByteReader, ByteWriter, utf8Text } from '../../base/bytes.ts'
 import type { JsonBytes } from '../../model/json-bytes.ts'
 import { growUint32 } from './columns.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
 
+/** Below this the arena is not worth closing up. */
+const deadBytesMin = 1 << 16
+
 export class LabelPairs {
+  /** Ids in use and free ones: all ids lie below. */
   count = 0
   #arena = new Uint8Array(1 << 16)
   #used = 0
-  #offsets = new Uint32Array(1025)
+  /** Bytes of the arena that belong to no pair. */
+  #dead = 0
+  #starts = new Uint32Array(1024)
+  #lengths = new Uint32Array(1024)
   #hashes = new Uint32Array(1024)
   #nameIds = new Uint32Array(1024)
   #table = new Uint32Array(4096)
   readonly #values: (string | undefined)[] = []
   readonly #names: { name: string; pairs: number[] }[] = []
   readonly #nameIndex = new Map<string, number>()
+  readonly #freePairs: number[] = []
+  readonly #freeNames: number[] = []
   readonly #key = new ByteWriter(256)
 
   /** Bytes this table holds, strings not counted. */
   get byteLength(): number {
-    return this.#arena.length + (this.#offsets.length + this.#hashes.length + this.#nameIds.length + this.#table.length) * 4
+    return this.#arena.length + (this.#hashes.length * 4 + this.#table.length) * 4
   }
 
   /** The id of the pair in bytes[from, to), made where it is new. */
@@ -70,7 +82,7 @@ export class LabelPairs {
   value(pair: number): string {
     let value = this.#values[pair]
     if (value === undefined) {
-      const reader = new ByteReader(this.#arena, this.#offsets[pair]!, this.#offsets[pair + 1]!)
+      const reader = new ByteReader(this.#arena, this.#starts[pair]!, this.#starts[pair]! + this.#lengths[pair]!)
       reader.raw(reader.uvarint())
       value = reader.text()
       this.#values[pair] = value
@@ -78,9 +90,9 @@ export class LabelPairs {
     return value
   }
 
-  /** All label names ever seen, in no order. */
+  /** All label names there are, in no order. */
   names(): string[] {
-    return this.#names.map((entry) => entry.name)
+    return [...this.#nameIndex.keys()]
   }
 
   /** Ids of all pairs with this name; not to be changed. */
@@ -91,14 +103,14 @@ export class LabelPairs {
 
   /** Appends the canonical bytes of a pair. */
   write(pair: number, into: ByteWriter): void {
-    into.raw(this.#arena.subarray(this.#offsets[pair], this.#offsets[pair + 1]))
+    into.raw(this.#arena.subarray(this.#starts[pair], this.#starts[pair]! + this.#lengths[pair]!))
   }
 
   /** Appends `"name":"value"`, straight from the pair's bytes. */
   writeJson(pair: number, into: JsonBytes): void {
     const arena = this.#arena
-    const end = this.#offsets[pair + 1]!
-    const nameAt = this.#offsets[pair]! + 1
+    const nameAt = this.#starts[pair]! + 1
+    const end = nameAt - 1 + this.#lengths[pair]!
     const nameLength = arena[nameAt - 1]!
     const valueAt = nameAt + nameLength + 1
     // lengths of one byte, and no need to escape anything: nearly all there are
@@ -135,47 +147,88 @@ export class LabelPairs {
   }
 
   bytesOf(pair: number): number {
-    return this.#offsets[pair + 1]! - this.#offsets[pair]!
+    return this.#lengths[pair]!
   }
 
   #same(pair: number, bytes: Uint8Array, from: number, to: number): boolean {
-    const start = this.#offsets[pair]!
-    if (this.#offsets[pair + 1]! - start !== to - from) return false
+    const start = this.#starts[pair]!
+    if (this.#lengths[pair] !== to - from) return false
     const arena = this.#arena
     for (let i = from, j = start; i < to; i++, j++) if (bytes[i] !== arena[j]) return false
     return true
   }
 
   #add(hash: number, bytes: Uint8Array, from: number, to: number): number {
-    const pair = this.count++
+    const pair = this.#freePairs.pop() ?? this.count++
     const length = to - from
     if (this.#used + length > this.#arena.length) {
       const grown = new Uint8Array(Math.max(this.#used + length, this.#arena.length * 2))
       grown.set(this.#arena.subarray(0, this.#used))
       this.#arena = grown
     }
-    this.#arena.set(bytes.subarray(from, to), this.#used)
-    this.#used += length
     if (pair >= this.#hashes.length) {
-      this.#offsets = growUint32(this.#offsets, pair * 2 + 1)
+      this.#starts = growUint32(this.#starts, pair * 2)
+      this.#lengths = growUint32(this.#lengths, pair * 2)
       this.#hashes = growUint32(this.#hashes, pair * 2)
       this.#nameIds = growUint32(this.#nameIds, pair * 2)
     }
-    this.#offsets[pair + 1] = this.#used
+    this.#arena.set(bytes.subarray(from, to), this.#used)
+    this.#starts[pair] = this.#used
+    this.#lengths[pair] = length
+    this.#used += length
     this.#hashes[pair] = hash
     const reader = new ByteReader(bytes, from, to)
     const name = utf8Text(reader.raw(reader.uvarint()))
     let nameId = this.#nameIndex.get(name)
     if (nameId === undefined) {
-      nameId = this.#names.length
-      this.#names.push({ name, pairs: [] })
+      nameId = this.#freeNames.pop() ?? this.#names.length
+      this.#names[nameId] = { name, pairs: [] }
       this.#nameIndex.set(name, nameId)
     }
     this.#nameIds[pair] = nameId
     this.#names[nameId]!.pairs.push(pair)
-    if (this.count * 2 > this.#table.length) this.#rehash()
+    if (this.count * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
     else this.#place(pair)
     return pair
+  }
+
+  /** Gives back pairs that no series has: their ids will be used again. */
+  release(pairs: readonly number[]): void {
+    if (pairs.length === 0) return
+    const touched = new Set<number>()
+    for (const pair of pairs) {
+      assert(this.#lengths[pair] !== 0, `label pair ${pair} is given back twice`)
+      this.#dead += this.#lengths[pair]!
+      this.#lengths[pair] = 0
+      this.#values[pair] = undefined
+      this.#freePairs.push(pair)
+      touched.add(this.#nameIds[pair]!)
+    }
+    for (const id of touched) {
+      const entry = this.#names[id]!
+      entry.pairs = entry.pairs.filter((pair) => this.#lengths[pair] !== 0)
+      if (entry.pairs.length > 0) continue
+      this.#nameIndex.delete(entry.name)
+      this.#freeNames.push(id)
+    }
+    this.#rehash(this.#table.length)
+    if (this.#dead > deadBytesMin && this.#dead * 2 > this.#used) this.#compact()
+  }
+
+  /** Closes up the arena over what has been given back. */
+  #compact(): void {
+    const arena = new Uint8Array(Math.max(1 << 16, Math.ceil((this.#used - this.#dead) * 1.25)))
+    let used = 0
+    for (let pair = 0; pair < this.count; pair++) {
+      const length = this.#lengths[pair]!
+      if (length === 0) continue
+      arena.set(this.#arena.subarray(this.#starts[pair], this.#starts[pair]! + length), used)
+      this.#starts[pair] = used
+      used += length
+    }
+    this.#arena = arena
+    this.#used = used
+    this.#dead = 0
   }
 
   #place(pair: number): void {
@@ -185,8 +238,8 @@ export class LabelPairs {
     this.#table[slot] = pair + 1
   }
 
-  #rehash(): void {
-    this.#table = new Uint32Array(this.#table.length * 2)
-    for (let pair = 0; pair < this.count; pair++) this.#place(pair)
+  #rehash(size: number): void {
+    this.#table = new Uint32Array(size)
+    for (let pair = 0; pair < this.count; pair++) if (this.#lengths[pair] !== 0) this.#place(pair)
   }
 }

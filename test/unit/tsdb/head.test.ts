@@ -198,6 +198,41 @@ describe('head', () => {
     expect(all).toHaveLength(21)
   })
 
+  it('gives back what series that come and go have brought: values, names, places of labels', () => {
+    const head = newHead()
+    const sizes: number[] = []
+    const perRound = 1500
+    const labels = (round: number, i: number): Labels =>
+      labelsFromObject({
+        __name__: 'm',
+        always: 'here',
+        pod: `pod-${round}-${i}-with-a-long-tail`,
+        // a name of its own now and then, and label sets of several lengths
+        ...(i % 500 === 0 ? { [`only_${round}_${i}`]: 'x' } : {}),
+        ...((round + i) % 3 === 0 ? { extra: String(i % 7) } : {}),
+      })
+    for (let round = 0; round < 30; round++) {
+      const time = 1_700_000_000_000 + round * 60_000
+      for (let i = 0; i < perRound; i++) append(head, seriesOf(head, labels(round, i)), time, i)
+      const removed = head.truncate(0, time)
+      expect(removed.size).toBe(round === 0 ? 0 : perRound)
+      expect([...head.pairs.names()].sort()).toEqual(
+        ['__name__', 'always', 'extra', 'pod', ...[0, 500, 1000].map((i) => `only_${round}_${i}`)].sort(),
+      )
+      for (const i of [0, 7, perRound - 1]) {
+        const matchers = (of: number) => compileMatchers([{ name: 'pod', kind: '=', value: `pod-${of}-${i}-with-a-long-tail` }])
+        const [found, ...more] = selectSeries(head, matchers(round), null)
+        expect(more).toEqual([])
+        expect(head.labels(found!)).toEqual(labels(round, i))
+        expect(read(head, found!)).toEqual([[time, i]])
+        expect(selectSeries(head, matchers(round - 1), null).length).toBe(0)
+      }
+      expect(selectSeries(head, compileMatchers([{ name: 'always', kind: '=', value: 'here' }]), null).length).toBe(perRound)
+      sizes.push(Object.values(head.memory).reduce((sum, bytes) => sum + bytes, 0))
+    }
+    expect(Math.max(...sizes.slice(5))).toBe(Math.max(...sizes.slice(0, 5)))
+  })
+
   it('places all series of a classic histogram on one shard', () => {
     const hashes = ['0.1', '1', '+Inf'].map((le) => placementHash(labelBytes(labelsFromObject({ __name__: 'x_bucket', le, job: 'a' }))))
     expect(new Set(hashes).size).toBe(1)
