@@ -20,7 +20,8 @@ import type { ActiveTarget, DroppedTarget, RelabelStep, TargetMetadata } from '.
 import type { ActorRuntime } from '../runtime/runtime.ts'
 import type { ActorHandle } from '../runtime/supervised.ts'
 import { scrapePool } from './machine.ts'
-import { ScrapePool } from './pool.ts'
+import { SlotSteps, SlotTimers } from '../target/slot-timers.ts'
+import { ScrapePool, type SlotSupplies } from './pool.ts'
 
 export type ScrapeManagerSetup = Readonly<{
   runtime: ActorRuntime
@@ -46,6 +47,7 @@ type Job = { options: ScrapeOptions; pool: ScrapePool; actor: ActorHandle<typeof
 export class ScrapeManager {
   readonly #setup: ScrapeManagerSetup
   readonly #supplies: ScrapeSupplies
+  readonly #slotting: SlotSupplies
   readonly #jobs = new Map<string, Job>()
   /** Jobs that are gone from the configuration while their series end. */
   #dissolving: Job[] = []
@@ -69,6 +71,7 @@ export class ScrapeManager {
       bodies: new BodyMemory(),
       userAgent: setup.userAgent,
     }
+    this.#slotting = { timers: new SlotTimers(setup.clock), steps: new SlotSteps(), seed: setup.offsetSeed }
     setup.metrics.collect(() => this.#metadataMetrics())
   }
 
@@ -213,7 +216,7 @@ export class ScrapeManager {
 
   #start(options: ScrapeOptions): Job {
     const client = this.#setup.http.client(options.http)
-    const pool = new ScrapePool(this.#supplies, this.#jobSupplies(options, client), this.#setup.runtime, this.#setup.offsetSeed)
+    const pool = new ScrapePool(this.#supplies, this.#jobSupplies(options, client), this.#setup.runtime, this.#slotting)
     const actor = this.#setup.runtime.start({
       id: options.jobName,
       kind: 'scrape-pool',

@@ -8,6 +8,7 @@ import type { ActorRuntime } from '../runtime/runtime.ts'
 import type { ActorHandle } from '../runtime/supervised.ts'
 import type { Slots } from '../target/cycle.ts'
 import { target as targetMachine } from '../target/machine.ts'
+import type { SlotSteps, SlotTimers } from '../target/slot-timers.ts'
 
 type Member = {
   scrape: TargetScrape
@@ -17,10 +18,18 @@ type Member = {
   present: boolean
 }
 
+/** When the targets of a process are scraped. */
+export type SlotSupplies = Readonly<{
+  timers: SlotTimers
+  steps: SlotSteps
+  /** src/scrape/target.ts offsetSeed. */
+  seed: bigint
+}>
+
 export class ScrapePool {
   readonly #supplies: ScrapeSupplies
   readonly #runtime: ActorRuntime
-  readonly #seed: bigint
+  readonly #slotting: SlotSupplies
   #job: JobSupplies
   /** Being scraped, by target key. */
   readonly #active = new Map<string, Member>()
@@ -35,11 +44,11 @@ export class ScrapePool {
   #limitError = ''
   #dissolved = false
 
-  constructor(supplies: ScrapeSupplies, job: JobSupplies, runtime: ActorRuntime, offsetSeed: bigint) {
+  constructor(supplies: ScrapeSupplies, job: JobSupplies, runtime: ActorRuntime, slotting: SlotSupplies) {
     this.#supplies = supplies
     this.#runtime = runtime
     this.#job = job
-    this.#seed = offsetSeed
+    this.#slotting = slotting
     supplies.metrics.poolTargetLimit.labels(job.options.jobName).set(job.options.targetLimit)
   }
 
@@ -50,19 +59,16 @@ export class ScrapePool {
   /** Makes these the targets: unchanged ones go on, new ones start at their next slot, the others leave. */
   sync(groups: readonly TargetGroup[]): void {
     const { metrics, clock } = this.#supplies
-    const { options, logger } = this.#job
+    const { options } = this.#job
     const startMs = clock.monotonicMs()
     this.#groups = groups
     this.#dropped = []
     this.#droppedCount = 0
     for (const member of this.#active.values()) member.present = false
-    for (const group of groups) {
-      let found = this.#populated.get(group)
-      if (found === undefined) {
-        found = populateGroup(options, this.#job.relabeling, group)
-        this.#populated.set(group, found)
-        for (const problem of found.problems) logger.error({ scrape_pool: options.jobName, err: problem }, 'Creating target failed')
-      }
+    const populated = groups.map((group) => this.#populate(group))
+    const targets = populated.reduce((sum, found) => sum + found.targets.length, 0)
+    this.#slotting.steps.set(this, targets / options.intervalMs)
+    for (const found of populated) {
       metrics.syncFailed.labels(options.jobName).inc(found.problems.length)
       for (const labels of found.dropped) this.#drop(labels)
       for (const each of found.targets) {
@@ -79,6 +85,16 @@ export class ScrapePool {
     metrics.syncLength.labels(options.jobName).observe(seconds)
     metrics.syncLengthHistogram.labels(options.jobName).observe(seconds)
     metrics.poolSyncs.labels(options.jobName).inc()
+  }
+
+  #populate(group: TargetGroup): TargetsOfGroup {
+    const known = this.#populated.get(group)
+    if (known !== undefined) return known
+    const { options, relabeling, logger } = this.#job
+    const found = populateGroup(options, relabeling, group)
+    this.#populated.set(group, found)
+    for (const problem of found.problems) logger.error({ scrape_pool: options.jobName, err: problem }, 'Creating target failed')
+    return found
   }
 
   /** Another configuration. Targets that it leaves as they are keep their slots and their series. */
@@ -107,6 +123,7 @@ export class ScrapePool {
     for (const member of [...this.#active.values(), ...this.#leaving.values()]) this.#release(member)
     this.#active.clear()
     this.#leaving.clear()
+    this.#slotting.steps.set(this, 0)
     for (const gauge of [metrics.poolTargetLimit, metrics.poolTargets, metrics.poolSymbols]) gauge.remove(jobName)
     for (const counter of [metrics.poolSyncs, metrics.syncFailed]) counter.remove(jobName)
     metrics.syncLength.remove(jobName)
@@ -115,6 +132,7 @@ export class ScrapePool {
   /** Ends scraping because the job is gone from the configuration: every target leaves, with staleness markers in the end. */
   dissolve(): void {
     this.#dissolved = true
+    this.#slotting.steps.set(this, 0)
     for (const [key, member] of this.#active) this.#leave(key, member)
   }
 
@@ -175,11 +193,12 @@ export class ScrapePool {
   }
 
   #slots(target: Target): Slots {
-    return { intervalMs: target.intervalMs, offsetMs: slotOffset(target, this.#seed) }
+    const { steps, seed } = this.#slotting
+    const stepMs = steps.stepMs(target.intervalMs)
+    return { intervalMs: target.intervalMs, offsetMs: Math.floor(slotOffset(target, seed) / stepMs) * stepMs }
   }
 
   #start(target: Target): Member {
-    const { clock } = this.#supplies
     const scrape = new TargetScrape(this.#supplies, this.#job, target)
     const member: Omit<Member, 'actor'> & Partial<Member> = { scrape, ended: new AbortController(), present: true }
     const work = {
@@ -190,7 +209,7 @@ export class ScrapePool {
       id: target.url,
       kind: 'target',
       machine: targetMachine,
-      input: () => ({ ...this.#slots(member.scrape.target), work, clock }),
+      input: () => ({ ...this.#slots(member.scrape.target), work, timers: this.#slotting.timers }),
       onFailure: (thrown) => this.#renew(member as Member, thrown),
       onEnd: () => {
         if (this.#leaving.get(target.key) === member) this.#leaving.delete(target.key)

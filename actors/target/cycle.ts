@@ -1,6 +1,7 @@
 // The round of a target: wait for the slot, scrape, wait for the next. What a machine would do with two transitions, a timer and a child a scrape,
 // for a hundred thousand targets; the machine (machine.ts) owns it and is told when it rests.
-import type { Clock, Timer } from '../../src/ports/clock.ts'
+import type { Timer } from '../../src/ports/clock.ts'
+import type { SlotTimers } from './slot-timers.ts'
 
 /** When a target is scraped: at `offsetMs + k * intervalMs` on every node. */
 export type Slots = Readonly<{ intervalMs: number; offsetMs: number }>
@@ -10,7 +11,7 @@ export class ScrapeCycle {
   slotMs = -Infinity
   /** Scrapes that ended. */
   scrapes = 0
-  readonly #clock: Clock
+  readonly #timers: SlotTimers
   readonly #scrape: (slotMs: number) => Promise<unknown>
   readonly #rested: () => void
   readonly #failed: (thrown: unknown) => void
@@ -27,13 +28,13 @@ export class ScrapeCycle {
    */
   constructor(
     slots: Slots,
-    clock: Clock,
+    timers: SlotTimers,
     scrape: (slotMs: number) => Promise<unknown>,
     rested: () => void,
     failed: (thrown: unknown) => void,
   ) {
     this.#slots = slots
-    this.#clock = clock
+    this.#timers = timers
     this.#scrape = scrape
     this.#rested = rested
     this.#failed = failed
@@ -67,16 +68,16 @@ export class ScrapeCycle {
   }
 
   #wait(): void {
-    const nowMs = this.#clock.nowMs()
+    const nowMs = this.#timers.nowMs()
     this.slotMs = nextSlot(this.#slots, nowMs, this.slotMs)
     this.#timer?.cancel()
-    this.#timer = this.#clock.after(Math.max(0, this.slotMs - nowMs), this.#due)
+    this.#timer = this.#timers.at(this.slotMs, this.#due)
   }
 
   readonly #due = (): void => {
     this.#timer = null
     // Where the timer came late by an interval or more, the latest slot is the one.
-    this.slotMs = Math.max(this.slotMs, slotBefore(this.#slots, this.#clock.nowMs()))
+    this.slotMs = Math.max(this.slotMs, slotBefore(this.#slots, this.#timers.nowMs()))
     this.#scraping = true
     this.#scrape(this.slotMs).then(this.#done, (thrown: unknown) => {
       this.#failed(thrown)

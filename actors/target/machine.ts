@@ -1,6 +1,6 @@
 import { assign, fromCallback, fromPromise, sendTo, setup, type AnyEventObject } from 'xstate'
-import type { Clock } from '../../src/ports/clock.ts'
 import { nextSlot, ScrapeCycle, type Slots } from './cycle.ts'
+import type { SlotTimers } from './slot-timers.ts'
 
 /** What a target's machine drives. Both reject for bugs of ours alone. */
 export interface TargetWork {
@@ -9,7 +9,7 @@ export interface TargetWork {
   end(timeMs: number): Promise<void>
 }
 
-export type TargetInput = Slots & Readonly<{ work: TargetWork; clock: Clock }>
+export type TargetInput = Slots & Readonly<{ work: TargetWork; timers: SlotTimers }>
 type Context = TargetInput & {
   /** The last slot, once the cycle rests; the one that won't be scraped, once the target leaves. */
   slotMs: number
@@ -38,10 +38,10 @@ export const target = setup({
     events: {} as { type: 'release' } | CycleOrder | CycleRested | CycleFailed,
   },
   actors: {
-    cycle: fromCallback<AnyEventObject, TargetInput>(({ input: { work, clock, ...slots }, receive, sendBack }) => {
+    cycle: fromCallback<AnyEventObject, TargetInput>(({ input: { work, timers, ...slots }, receive, sendBack }) => {
       const cycle = new ScrapeCycle(
         slots,
-        clock,
+        timers,
         (slotMs) => work.scrape(slotMs),
         () => sendBack({ type: 'rested', slotMs: cycle.slotMs, scrapes: cycle.scrapes }),
         (thrown) => sendBack({ type: 'failed', thrown }),
@@ -61,14 +61,14 @@ export const target = setup({
       if (event.type === 'failed') throw event.thrown
     },
     pass: sendTo('cycle', ({ event }) => event),
-    pickSlot: assign({ slotMs: ({ context }) => nextSlot(context, context.clock.nowMs(), context.slotMs) }),
+    pickSlot: assign({ slotMs: ({ context }) => nextSlot(context, context.timers.nowMs(), context.slotMs) }),
     takeSlots: assign(({ event }) => (event.type === 'slots' ? event.slots : {})),
     keepRest: assign(({ context, event }) =>
       event.type === 'rested' ? { slotMs: event.slotMs, scrapes: context.scrapes + event.scrapes } : {},
     ),
   },
   delays: {
-    untilGone: ({ context: { slotMs, clock, intervalMs } }) => Math.max(0, slotMs + intervalMs * 1.1 - clock.nowMs()),
+    untilGone: ({ context: { slotMs, timers, intervalMs } }) => Math.max(0, slotMs + intervalMs * 1.1 - timers.nowMs()),
   },
 }).createMachine({
   id: 'target',
@@ -80,7 +80,7 @@ export const target = setup({
       invoke: {
         id: 'cycle',
         src: 'cycle',
-        input: ({ context: { intervalMs, offsetMs, work, clock } }) => ({ intervalMs, offsetMs, work, clock }),
+        input: ({ context: { intervalMs, offsetMs, work, timers } }) => ({ intervalMs, offsetMs, work, timers }),
       },
       on: {
         failed: { actions: 'fail' },

@@ -4,6 +4,7 @@ import { createActor } from 'xstate'
 import { xstateClock } from '../../../actors/runtime/clock.ts'
 import { ScrapeCycle, type Slots } from '../../../actors/target/cycle.ts'
 import { target } from '../../../actors/target/machine.ts'
+import { SlotTimers } from '../../../actors/target/slot-timers.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
 const slots: Slots = { intervalMs: 1000, offsetMs: 300 }
@@ -15,7 +16,7 @@ function rig(takesMs: number, fails = false) {
   const say = (what: string): void => void said.push(`${clock.nowMs() - 10_000} ${what}`)
   const cycle = new ScrapeCycle(
     slots,
-    clock,
+    new SlotTimers(clock),
     async (slotMs) => {
       say(`scrape ${slotMs - 10_000}`)
       if (takesMs > 0) await clock.sleep(takesMs)
@@ -94,7 +95,7 @@ describe('machine', () => {
       scrape: async () => (say('scrape'), clock.sleep(100)),
       end: async (timeMs: number) => say(`end ${timeMs - 10_000}`),
     }
-    const actor = createActor(target, { clock: xstateClock(clock), input: { ...slots, work, clock } })
+    const actor = createActor(target, { clock: xstateClock(clock), input: { ...slots, work, timers: new SlotTimers(clock) } })
     actor.subscribe({ complete: () => say('released') })
     actor.start()
     return { clock, said, actor }
