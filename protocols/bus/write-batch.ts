@@ -9,7 +9,7 @@
 //   released u32 each, after the refs: refs the publisher will not use again (they may be announced anew later)
 //   announcements  uvarint ref, uvarint length, canonical label bytes      a ref means nothing before its announcement
 //   histograms, exemplars, metadata, deletions: msgpack arrays, rare enough not to want columns
-import { Packr } from 'msgpackr'
+import { Packr } from 'msgpackr/pack'
 import { assert } from '../../src/base/assert.ts'
 import { ByteReader, ByteWriter } from '../../src/base/bytes.ts'
 import { PromhiveError } from '../../src/base/errors.ts'

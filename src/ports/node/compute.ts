@@ -1,5 +1,5 @@
 // Lanes as worker threads. A lane's module exports `lane(port, setup)`, the function its LaneEntry also gives as `inline`;
-// lane.ts next door is what the thread really starts with.
+// lane-thread.js next door is what the thread really starts with.
 import { availableParallelism } from 'node:os'
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
@@ -27,8 +27,7 @@ type Thread = { readonly module: string; readonly worker: Worker; readonly port:
 export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
   let ids = 0
   const prepared: Thread[] = []
-  const program = new URL('./lane.ts', import.meta.url)
-  if (!import.meta.url.endsWith('.ts')) program.pathname = program.pathname.replace(/ts$/, 'js') // built code
+  const program = new URL('./lane-thread.js', import.meta.url)
   const thread = (entry: LaneEntry): Thread => {
     const { port1, port2 } = new MessageChannel()
     const start: LaneStart = { module: entry.module.href, port: port2 }

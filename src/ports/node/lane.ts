@@ -1,11 +1,7 @@
-// The first module of a lane's thread: loads the lane's program and runs it on the port it was given.
-import module from 'node:module'
+// What a lane's thread does: loads the lane's program and runs it on the port it was given.
 import { parentPort, workerData } from 'node:worker_threads'
 import type { LaneEntry } from '../compute.ts'
 import { portOf, type LaneNotice, type LaneStart } from './compute.ts'
-
-// as on the main thread: compiled code, types stripped, is kept between starts
-module.enableCompileCache()
 
 const start = workerData as LaneStart
 const setup = new Promise<unknown>((resolve) => parentPort!.once('message', resolve))

@@ -9,7 +9,7 @@
 //   open      bytes of the open XOR chunks, one after the other (their lengths follow from the positions)
 //   chunks    u32 per series: how many full chunks, oldest first; then per chunk minTime f64, and span u32, segment u32, unit u32
 //   refs      per publisher u32: ref → local series + 1
-import { Packr } from 'msgpackr'
+import { Packr } from 'msgpackr/pack'
 import { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { PromhiveError } from '../../base/errors.ts'

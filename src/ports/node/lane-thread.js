@@ -1,0 +1,6 @@
+// The first module of a lane's thread, in plain JavaScript: only behind the cache are types stripped for nothing (see src/cli/promhive.js).
+import module from 'node:module'
+
+// as on the main thread: compiled code, types stripped, is kept between starts
+module.enableCompileCache()
+await import('./lane.ts')
