@@ -3,9 +3,9 @@
 //   socket ─▶ listener (http | https | http2) ─▶ WebGuard (headers, rate limit, users) ─▶ Fastify's router ─▶ handler ─▶ ApiBackend
 //
 // All listeners share the routes, the guard and the connection limit.
-import { createServer as createHttp, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
-import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2'
-import { createServer as createHttps, type Server as HttpsServer } from 'node:https'
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
+import type { Http2SecureServer, ServerHttp2Session } from 'node:http2'
+import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { messageOf, PromhiveError } from '../base/errors.ts'
@@ -29,6 +29,9 @@ export interface Api {
   /** Takes no new connections, lets requests under way end, for at most `graceMs`, then cuts them off. */
   close(graceMs?: number): Promise<void>
 }
+
+// Not imported: the import of node:http loads all of fetch and WebSocket for its exports, and the others are needed for TLS alone.
+const { createServer: createHttp } = process.getBuiltinModule('node:http')
 
 type Server = HttpServer | HttpsServer | Http2SecureServer
 
@@ -105,13 +108,14 @@ function makeServer(
   const secure = { ...secureContext(tls, options.webConfig.files), ...clientAuthOf(tls) }
   let server: HttpsServer | Http2SecureServer
   if (web.http2) {
+    const { createSecureServer } = process.getBuiltinModule('node:http2')
     server = createSecureServer({ ...secure, allowHTTP1: true }, onRequest as unknown as Parameters<typeof createSecureServer>[1])
     server.setTimeout(options.readTimeoutMs)
     server.on('session', (session) => {
       sessions.add(session)
       session.once('close', () => sessions.delete(session))
     })
-  } else server = createHttps({ ...timeouts, ...secure, noDelay: true }, onRequest)
+  } else server = process.getBuiltinModule('node:https').createServer({ ...timeouts, ...secure, noDelay: true }, onRequest)
 
   let version = file.certificates().version
   // before the handshake of every connection: new certificates are taken up as soon as they are there

@@ -21,7 +21,7 @@ const settings = settingsOf(parsed)
 
 function configuration(forText: string): Loaded {
   return loadConfiguration(
-    { path: '/prometheus.yml', features: settings.features, promql: settings.promql, retentionDefault: settings.retentionDefault },
+    settings,
     memoryFiles({
       '/prometheus.yml': `
 global: {scrape_interval: 5s, scrape_timeout: 2s, evaluation_interval: 10s, external_labels: {site: x}}

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 
 export const root = join(import.meta.dirname, '../..')
 
-/** Tracked and new TypeScript files of the program and its tests, paths from the root, with their text. */
+/** Tracked and new source files of the program and its tests, paths from the root, with their text. */
 export function sourceFiles(): { path: string; text: string }[] {
-  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts', '*.tsx'], {
+  const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.ts', '*.tsx', 'src/**/*.js'], {
     cwd: root,
     encoding: 'utf8',
   })

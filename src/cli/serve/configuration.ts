@@ -22,7 +22,7 @@ export type Loaded = Readonly<{
 }>
 
 export type LoadSettings = Readonly<{
-  path: string
+  configFile: string
   features: ReadonlySet<FeatureName>
   promql: PromqlFeatures
   retentionDefault: Readonly<{ timeMs: number; sizeBytes: number }>
@@ -43,7 +43,7 @@ const supportedSections: ReadonlySet<string> = new Set([
 
 /** @throws PromhiveError CONFIG_INVALID with every problem on a line of its own. */
 export function loadConfiguration(settings: LoadSettings, files: ConfigFiles = nodeConfigFiles): Loaded {
-  const { config, problems } = loadConfig(settings.path, {
+  const { config, problems } = loadConfig(settings.configFile, {
     ...files,
     env: (name) => process.env[name],
     features: {
@@ -52,15 +52,15 @@ export function loadConfiguration(settings: LoadSettings, files: ConfigFiles = n
     },
     retention: settings.retentionDefault,
   })
-  if (config === null) throw invalid(settings.path, problems.map(printProblem))
+  if (config === null) throw invalid(settings.configFile, problems.map(printProblem))
   const unsupported = unsupportedSections(config, supportedSections)
-  if (unsupported.length > 0) throw invalid(settings.path, unsupported.map(printProblem))
+  if (unsupported.length > 0) throw invalid(settings.configFile, unsupported.map(printProblem))
   const rules = loadRuleFiles(config.ruleFiles, {
     ...files,
     ...ruleChecks(settings.promql),
     nameValidation: config.global.metricNameValidationScheme,
   })
-  if (rules.problems.length > 0) throw invalid(settings.path, rules.problems.map(printProblem))
+  if (rules.problems.length > 0) throw invalid(settings.configFile, rules.problems.map(printProblem))
   return { config, groups: rules.groups, warnings: [...config.warnings, ...rules.warnings], files: [...config.files, ...rules.files] }
 }
 

@@ -1,4 +1,5 @@
 // `promhive serve`: command line, logger, signals, exit codes (0 ended in order, 1 failed, 2 bad configuration or flags, as Prometheus').
+import module from 'node:module'
 import v8 from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
@@ -6,7 +7,8 @@ import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../confi
 import { nodeCompute } from '../../ports/node/compute.ts'
 import { nodeLogger, type LogFormat, type LogLevel } from '../../ports/node/logger.ts'
 import { buildInfo } from './build-info.ts'
-import { actedOnFlags, settingsOf } from './settings.ts'
+import type { Loaded } from './configuration.ts'
+import { actedOnFlags, settingsOf, type Settings } from './settings.ts'
 import { storageLane } from './storage-lane.ts'
 
 /** Features serve has, and features of Prometheus that need nothing here: they tune its own inside. */
@@ -49,17 +51,27 @@ export async function serve(argv: readonly string[]): Promise<number> {
   const compute = nodeCompute()
   const lanes = parsed.flags['storage.workers'] || compute.lanesDefault
   compute.prepare(storageLane, lanes)
-  const { Server } = await import('./server.ts')
-  const ended = Promise.withResolvers<void>()
-  let server: InstanceType<typeof Server>
+  // what the configuration needs is loaded first, then the storage; what serves and scrapes is loaded while the storage recovers
+  const { loadConfiguration } = await import('./configuration.ts')
+  let settings: Settings
+  let loaded: Loaded
   try {
-    const settings = settingsOf(parsed)
+    settings = settingsOf(parsed)
     logger.info({ version: buildInfo.version, node: process.version, config: settings.configFile }, 'Starting Promhive')
-    server = new Server(settings, logger, { compute, lanes }, () => ended.resolve())
+    loaded = loadConfiguration(settings)
   } catch (thrown) {
     for (const line of messageOf(thrown).split('\n')) logger.error({}, line)
     return 2
   }
+  const { openNodeStorage } = await import('./node-storage.ts')
+  const opening = openNodeStorage(settings, loaded, { compute, lanes }, logger.child({ component: 'tsdb' }))
+  opening.catch(() => {}) // the server's start hears of it
+  // in parts: between them the log's records go to the workers
+  await import('../../api/server.ts')
+  await import('./roles.ts')
+  const { Server } = await import('./server.ts')
+  const ended = Promise.withResolvers<void>()
+  const server = new Server(settings, logger, loaded, opening, () => ended.resolve())
   const end = (signal: string): void => {
     logger.warn({ signal }, 'Received an OS signal, exiting gracefully...')
     ended.resolve()
@@ -69,7 +81,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   process.on('SIGHUP', () => void server.reload().catch(() => {}))
   try {
     await server.start()
-    collectOnceLater()
+    tidyOnceLater()
     await ended.promise
     await server.stop()
     logger.info({}, 'See you next time!')
@@ -84,11 +96,14 @@ export async function serve(argv: readonly string[]): Promise<number> {
 
 /**
  * Starting leaves some 40 MB of dead modules, configuration and first scrapes behind, and what follows makes so little garbage that V8 would keep
- * them for hours: one whole collection gives them back.
+ * them for hours: one whole collection gives them back. What was compiled is written to the cache by then: the process may not end in order.
  */
-function collectOnceLater(): void {
+function tidyOnceLater(): void {
   v8.setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   v8.setFlagsFromString('--no-expose-gc')
-  setTimeout(collect, 15_000).unref()
+  setTimeout(() => {
+    collect()
+    module.flushCompileCache()
+  }, 15_000).unref()
 }

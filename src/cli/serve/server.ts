@@ -1,6 +1,6 @@
 // One node of the machine: HTTP edge, storage and roles (roles.ts); applies configurations to them, and ends them in order.
 //
-//   start: configuration ─▶ listen (503 until ready) ─▶ storage (replay) ─▶ ready ─▶ rules, notifier, discovery, scraping
+//   start: configuration ─▶ storage (replay), and listen meanwhile (503 until ready) ─▶ ready ─▶ rules, notifier, discovery, scraping
 //   stop:  discovery, scraping ─▶ rules ─▶ notifier (drains) ─▶ listeners ─▶ storage (snapshots)
 import { hostname } from 'node:os'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
@@ -9,7 +9,6 @@ import { MetricsRegistry } from '../../base/metrics.ts'
 import { startApi, type Api } from '../../api/server.ts'
 import { Notifications, notices } from '../../api/notifications.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
-import type { Compute } from '../../ports/compute.ts'
 import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
@@ -26,7 +25,8 @@ import { DeferredAppender } from './deferred-appender.ts'
 import { processMetrics } from './process-metrics.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
-import { openStorage, type Storage, type StorageSettings } from './storage.ts'
+import { storageSettings } from './node-storage.ts'
+import type { Storage } from './storage.ts'
 import { storageMetrics } from './storage-metrics.ts'
 import { takeOver } from './takeover.ts'
 
@@ -49,7 +49,7 @@ export class Server {
     'prometheus_config_last_reload_success_timestamp_seconds',
     'Timestamp of the last successful configuration reload.',
   )
-  readonly #workers: Readonly<{ compute: Compute; lanes: number }>
+  readonly #opening: Promise<Storage>
   readonly #onQuit: () => void
   #loaded: Loaded
   #lastConfigMs = 0
@@ -60,13 +60,13 @@ export class Server {
   #reloading: Promise<void> = Promise.resolve()
   #timers: Timer[] = []
 
-  /** Loads the configuration; throws CONFIG_INVALID before anything is started. */
-  constructor(settings: Settings, logger: Logger, workers: Readonly<{ compute: Compute; lanes: number }>, onQuit: () => void) {
-    this.#workers = workers
+  /** @param opening the storage, which is under way: this server closes it. */
+  constructor(settings: Settings, logger: Logger, loaded: Loaded, opening: Promise<Storage>, onQuit: () => void) {
+    this.#opening = opening
     this.#settings = settings
     this.#logger = logger
     this.#onQuit = onQuit
-    this.#loaded = loadConfiguration(this.#loadSettings)
+    this.#loaded = loaded
     this.#notifications = new Notifications(() => this.#clock.nowMs(), settings.flags['web.max-notifications-subscribers'], this.#metrics)
   }
 
@@ -85,24 +85,8 @@ export class Server {
       metrics: this.#metrics,
       notifications: this.#notifications,
     })
-    const { compute, lanes } = this.#workers
-    const { storage: options } = this.#loaded.config
-    const started = this.#clock.monotonicMs()
-    this.#storage = await openStorage(
-      {
-        dataDirectory,
-        shards: flags['storage.shards'],
-        lanes,
-        samplesPerChunk: flags['storage.tsdb.samples-per-chunk'],
-        chunkRangeMs: flags['storage.tsdb.min-block-duration'],
-        exemplarsMax: this.#settings.features.has('exemplar-storage') ? Math.max(0, options.exemplarsMax) : 0,
-        lockFile: !flags['storage.tsdb.no-lockfile'],
-        walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
-        ...this.#storageSettings(this.#loaded),
-      },
-      { disk: this.#disk, clock: this.#clock, random: this.#random, compute, logger: logger.child({ component: 'tsdb' }) },
-    )
-    const storage = this.#storage
+    const storage = await this.#opening
+    this.#storage = storage
     const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
     await takeOver(dataDirectory, tsdb) // before anything newer is appended
     this.#appender.become(storage.appender)
@@ -133,7 +117,7 @@ export class Server {
         jobs: this.#loaded.config.scrapeJobs.length,
         rule_groups: this.#loaded.groups.length,
         replayed_records: storage.lanes.replay.done,
-        opened_in: `${Math.round(this.#clock.monotonicMs() - started)}ms`,
+        opened_in: `${Math.round(storage.openedMs)}ms`,
       },
       'Server is ready: main thread runs web, scraping, rules and notifier; storage workers run shards and queries',
     )
@@ -155,31 +139,9 @@ export class Server {
     for (const timer of this.#timers) timer.cancel()
     await this.#roles?.stop()
     await this.#api?.close()
-    await this.#storage?.close()
+    // where the start has failed, it may be opening still
+    await (await this.#opening.catch(() => null))?.close()
     await this.#roles?.close()
-  }
-
-  get #loadSettings(): Parameters<typeof loadConfiguration>[0] {
-    const { configFile: path, features, promql, retentionDefault } = this.#settings
-    return { path, features, promql, retentionDefault }
-  }
-
-  #storageSettings({ config }: Loaded): StorageSettings {
-    const { retentionTimeMs, retentionSizeBytes, retentionPercentage, outOfOrderTimeWindowMs, staleSeriesCompactionThreshold } =
-      config.storage
-    const { flags } = this.#settings
-    const month = 31 * 86_400_000
-    const longest = retentionTimeMs > 0 ? Math.min(month, retentionTimeMs / 10) : month
-    return {
-      blocks: {
-        retentionMs: retentionTimeMs,
-        retentionBytes: retentionSizeBytes,
-        retentionPercentage,
-        maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
-      },
-      outOfOrderTimeWindowMs,
-      staleSeriesCompactionThreshold,
-    }
   }
 
   /** Gives a configuration to every part. What a part cannot do has been refused before. */
@@ -197,7 +159,7 @@ export class Server {
     const started = this.#clock.monotonicMs()
     const before = this.#loaded
     try {
-      const loaded = loadConfiguration(this.#loadSettings)
+      const loaded = loadConfiguration(this.#settings)
       await this.#apply(loaded)
       await this.#applyStorage(before, loaded)
       this.#notifications.remove(notices.reloadFailed)
@@ -218,7 +180,7 @@ export class Server {
     if (before.config.storage.exemplarsMax !== after.config.storage.exemplarsMax && this.#settings.features.has('exemplar-storage')) {
       await lanes.askAll('resizeExemplars', { capacity: Math.floor(Math.max(0, after.config.storage.exemplarsMax) / lanes.count) })
     }
-    await this.#storage!.configure(this.#storageSettings(after))
+    await this.#storage!.configure(storageSettings(this.#settings, after))
   }
 
   #watchConfiguration(): void {

@@ -56,6 +56,8 @@ export interface Storage {
   readonly lanes: Lanes
   readonly appender: LogAppender
   readonly shards: number
+  /** How long opening took. */
+  readonly openedMs: number
   /** True where the last run ended in order. */
   readonly cleanStart: boolean
   /** In force now. */
@@ -90,6 +92,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   const { disk, clock, random, compute, logger } = parts
   const { dataDirectory } = options
   const own = `${dataDirectory}/promhive`
+  const startedMs = clock.monotonicMs()
   disk.makeDirectory(own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
   try {
@@ -133,11 +136,13 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     opened.outOfOrderWindowMs = options.outOfOrderTimeWindowMs
     let settings: StorageSettings = options
     let staleSeriesCompactions = 0
+    const openedMs = clock.monotonicMs() - startedMs
     return {
       log,
       lanes,
       appender: opened,
       shards: layout.shards,
+      openedMs,
       cleanStart,
       get settings() {
         return settings

@@ -2,7 +2,7 @@
 //   logfmt  time=2026-01-01T00:00:00.000Z level=INFO source=serve.ts:42 msg="Server is ready" component=web
 //   json    {"time":"2026-01-01T00:00:00Z","level":"INFO","source":"serve.ts:42","msg":"Server is ready","component":"web"}
 // Lines written in one turn of the event loop go out in one synchronous write; errors, and whatever is left at exit, at once.
-import { pino } from 'pino'
+import { writeSync } from 'node:fs'
 import type { Logger } from '../../base/logger.ts'
 
 export const logLevels = ['debug', 'info', 'warn', 'error'] as const
@@ -20,7 +20,7 @@ const pendingCharsMax = 32 << 10
 
 /** @param destination default: standard error, written synchronously, a full pipe waited for. */
 export function nodeLogger(options: Readonly<{ level: LogLevel; format: LogFormat; destination?: LogDestination }>): Logger {
-  const destination = options.destination ?? pino.destination({ dest: 2, sync: true })
+  const destination = options.destination ?? standardError
   let pending = ''
   const flush = (): void => {
     const lines = pending
@@ -39,6 +39,23 @@ export function nodeLogger(options: Readonly<{ level: LogLevel; format: LogForma
     write(print(new Date(), level.toUpperCase(), source, message, fields), level),
   )
 }
+
+/** A full pipe is waited for; lines that cannot be written at all are dropped: there is nowhere to tell. */
+const standardError: LogDestination = {
+  write(lines) {
+    let bytes: Uint8Array = Buffer.from(lines)
+    while (bytes.length > 0) {
+      try {
+        bytes = bytes.subarray(writeSync(2, bytes))
+      } catch (thrown) {
+        if ((thrown as NodeJS.ErrnoException).code !== 'EAGAIN') return
+        Atomics.wait(pause, 0, 0, fullPipeWaitMs)
+      }
+    }
+  },
+}
+const pause = new Int32Array(new SharedArrayBuffer(4))
+const fullPipeWaitMs = 5
 
 type Field = readonly [name: string, value: unknown]
 type Emit = (level: LogLevel, source: string, message: string, fields: readonly Field[]) => void

@@ -1,0 +1,48 @@
+// The storage as the flags and the configuration want it, on node's own ports.
+import type { Logger } from '../../base/logger.ts'
+import type { Compute } from '../../ports/compute.ts'
+import { nodeClock } from '../../ports/node/clock.ts'
+import { nodeDisk } from '../../ports/node/disk.ts'
+import { nodeRandom } from '../../ports/node/random.ts'
+import type { Loaded } from './configuration.ts'
+import type { Settings } from './settings.ts'
+import { openStorage, type Storage, type StorageSettings } from './storage.ts'
+
+export type Workers = Readonly<{ compute: Compute; lanes: number }>
+
+/** Resolves when everything that was acknowledged is there again. */
+export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, lanes }: Workers, logger: Logger): Promise<Storage> {
+  const { flags, dataDirectory, features } = settings
+  return openStorage(
+    {
+      dataDirectory,
+      shards: flags['storage.shards'],
+      lanes,
+      samplesPerChunk: flags['storage.tsdb.samples-per-chunk'],
+      chunkRangeMs: flags['storage.tsdb.min-block-duration'],
+      exemplarsMax: features.has('exemplar-storage') ? Math.max(0, loaded.config.storage.exemplarsMax) : 0,
+      lockFile: !flags['storage.tsdb.no-lockfile'],
+      walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
+      ...storageSettings(settings, loaded),
+    },
+    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute, logger },
+  )
+}
+
+/** What a configuration says of the storage and may change while it runs. */
+export function storageSettings({ flags }: Settings, { config }: Loaded): StorageSettings {
+  const { retentionTimeMs, retentionSizeBytes, retentionPercentage, outOfOrderTimeWindowMs, staleSeriesCompactionThreshold } =
+    config.storage
+  const month = 31 * 86_400_000
+  const longest = retentionTimeMs > 0 ? Math.min(month, retentionTimeMs / 10) : month
+  return {
+    blocks: {
+      retentionMs: retentionTimeMs,
+      retentionBytes: retentionSizeBytes,
+      retentionPercentage,
+      maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
+    },
+    outOfOrderTimeWindowMs,
+    staleSeriesCompactionThreshold,
+  }
+}
