@@ -1,6 +1,7 @@
 // Queries of this node: a bounded number at a time, each with a deadline, run by the storage workers next to the data.
 //
 //   query ─▶ gate (--query.max-concurrency) ─▶ storage worker: parse, plan, leaves, evaluate, write JSON ─▶ bytes
+import { Cancel, type Cancellation } from '../../src/base/cancel.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import { releasePages } from '../../src/base/shared-pages.ts'
 import type { Logger } from '../../src/base/logger.ts'
@@ -50,13 +51,33 @@ export type QueryInput = Readonly<{
   origin: Readonly<{ clientIp: string; method: string; path: string }>
 }>
 
+/** One part of a query's time, in both metrics that show it; the histogram's series appears with the first query. */
+class Slice {
+  readonly #duration: ReturnType<SummaryMetric['labels']>
+  readonly #histograms: HistogramMetric
+  readonly #name: string
+  #histogram: ReturnType<HistogramMetric['labels']> | null = null
+  constructor(durations: SummaryMetric, histograms: HistogramMetric, name: string) {
+    this.#duration = durations.labels(name)
+    this.#histograms = histograms
+    this.#name = name
+  }
+  observe(ms: number): void {
+    this.#duration.observe(ms / 1000)
+    this.#histogram ??= this.#histograms.labels(this.#name)
+    this.#histogram.observe(ms / 1000)
+  }
+}
+
 export class QueryService {
   readonly #options: QueryServiceOptions
   readonly #waiting: (() => void)[] = []
   #turn = 0
   readonly #active: Numbers
-  readonly #durations: SummaryMetric
-  readonly #histograms: HistogramMetric
+  readonly #queued: Slice
+  readonly #prepared: Slice
+  readonly #evaluated: Slice
+  readonly #sorted: Slice
   readonly #samplesTotal: Numbers
   readonly #samplesRead: Numbers
 
@@ -65,8 +86,8 @@ export class QueryService {
     const { metrics } = options
     this.#active = metrics.gauge('prometheus_engine_queries', 'The current number of queries being executed or waiting.')
     metrics.gauge('prometheus_engine_queries_concurrent_max', 'The max number of concurrent queries.').set(options.concurrencyMax)
-    this.#durations = metrics.summary('prometheus_engine_query_duration_seconds', 'Query timings', [0.5, 0.9, 0.99], ['slice'])
-    this.#histograms = metrics.histogram(
+    const durations = metrics.summary('prometheus_engine_query_duration_seconds', 'Query timings', [0.5, 0.9, 0.99], ['slice'])
+    const histograms = metrics.histogram(
       'prometheus_engine_query_duration_histogram_seconds',
       'The duration of various parts of PromQL query execution.',
       [0.01, 0.1, 1, 10],
@@ -80,19 +101,26 @@ export class QueryService {
       'prometheus_engine_query_samples_read_total',
       'The total number of samples read by all queries (only new points per step for range-vector).',
     )
-    for (const slice of ['queue_time', 'prepare_time', 'inner_eval', 'result_sort']) this.#durations.labels(slice)
+    const slice = (name: string): Slice => new Slice(durations, histograms, name)
+    this.#queued = slice('queue_time')
+    this.#prepared = slice('prepare_time')
+    this.#evaluated = slice('inner_eval')
+    this.#sorted = slice('result_sort')
   }
 
-  async instant(query: QueryInput & Readonly<{ timeMs: number }>, signal: AbortSignal): Promise<QueryAnswer> {
+  async instant(query: QueryInput & Readonly<{ timeMs: number }>, signal: Cancellation): Promise<QueryAnswer> {
     return this.#json(this.#request(query, { startMs: query.timeMs, endMs: query.timeMs, stepMs: 0 }, 'json'), query, signal)
   }
 
-  async range(query: QueryInput & Readonly<{ startMs: number; endMs: number; stepMs: number }>, signal: AbortSignal): Promise<QueryAnswer> {
+  async range(
+    query: QueryInput & Readonly<{ startMs: number; endMs: number; stepMs: number }>,
+    signal: Cancellation,
+  ): Promise<QueryAnswer> {
     return this.#json(this.#request(query, query, 'json'), query, signal)
   }
 
   /** For rules: an instant vector, a scalar as one sample without labels. */
-  async ruleQuery(expr: string, timeMs: number, signal: AbortSignal, origin: QueryOrigin | null = null): Promise<QueryVector> {
+  async ruleQuery(expr: string, timeMs: number, signal: Cancellation, origin: QueryOrigin | null = null): Promise<QueryVector> {
     const input = { query: expr, timeoutMs: null, limit: 0, lookbackMs: null, stats: 'none' } as const
     const request = this.#request(input, { startMs: timeMs, endMs: timeMs, stepMs: 0 }, 'vector')
     const answer = await this.#run<VectorResponse>(request, origin, signal)
@@ -105,7 +133,7 @@ export class QueryService {
   }
 
   /** The newest float of every matching series in the range, staleness markers included. */
-  async selectLast(matchers: readonly Matcher[], startMs: number, endMs: number, signal: AbortSignal): Promise<LastSamples> {
+  async selectLast(matchers: readonly Matcher[], startMs: number, endMs: number, signal: Cancellation): Promise<LastSamples> {
     const answers = await this.#options.lanes.askAll<LastSamples>('lastFloats', { matchers, startMs, endMs }, signal)
     if (answers.length === 1) return answers[0]!
     return {
@@ -141,49 +169,39 @@ export class QueryService {
     }
   }
 
-  async #json(request: QueryRequest, { origin }: QueryInput, signal: AbortSignal): Promise<QueryAnswer> {
+  #json(request: QueryRequest, { origin }: QueryInput, signal: Cancellation): Promise<QueryAnswer> {
     const { clientIp: clientIP, method, path } = origin
-    const { data, truncated, warnings, infos } = await this.#run<QueryResponse>(
-      request,
-      { httpRequest: { clientIP, method, path } },
-      signal,
-    )
-    return { data, truncated, warnings, infos }
+    return this.#run<QueryResponse>(request, { httpRequest: { clientIP, method, path } }, signal)
   }
 
   /** Lets the query in, answers or fails as soon as that is known, and lets the next one in when no worker is busy with it any more. */
-  async #run<T extends QueryResponse | VectorResponse>(request: QueryRequest, origin: QueryOrigin | null, signal: AbortSignal): Promise<T> {
+  async #run<T extends QueryResponse | VectorResponse>(
+    request: QueryRequest,
+    origin: QueryOrigin | null,
+    signal: Cancellation,
+  ): Promise<T> {
     const { clock } = this.#options
     const asked = clock.monotonicMs()
     this.#active.inc()
-    const slot = await this.#enter(request.query, request.timeoutMs, signal).catch((thrown: unknown) => {
+    let slot: number
+    try {
+      slot = this.#options.active.insert(request.query) ?? (await this.#turnOf(request.query, request.timeoutMs, signal))
+    } catch (thrown) {
       this.#active.inc(-1)
       throw thrown
-    })
+    }
     const entered = clock.monotonicMs()
     const queuedMs = entered - asked
-    this.#observe('queue_time', queuedMs)
-    // beyond its own deadline the worker may be busy with others: the caller is not kept waiting for that
-    const over = new AbortController()
-    const timer = clock.after(request.timeoutMs - queuedMs, () => over.abort('timeout'))
-    const work = this.#evaluate<T>(
-      { ...request, queuedMs, timeoutMs: request.timeoutMs - queuedMs },
-      AbortSignal.any([signal, over.signal]),
-    )
-    const end = (): void => {
-      timer.cancel()
-      this.#leave(slot)
-      this.#active.inc(-1)
-    }
-    work.then(end, end)
+    this.#queued.observe(queuedMs)
+    const timeoutMs = request.timeoutMs - queuedMs
     try {
-      const answer = await this.#untilAborted(work, signal, over.signal)
-      this.#observe('prepare_time', answer.prepareMs)
-      this.#observe('inner_eval', answer.evalMs)
-      this.#observe('result_sort', answer.sortMs)
+      const answer = await this.#answered<T>({ ...request, queuedMs, timeoutMs }, slot, signal)
+      this.#prepared.observe(answer.prepareMs)
+      this.#evaluated.observe(answer.evalMs)
+      this.#sorted.observe(answer.sortMs)
       this.#samplesTotal.inc(answer.samples.total)
       this.#samplesRead.inc(answer.samples.read)
-      this.#log(request, origin, null, { queuedMs, ...answer }, answer.samples)
+      if (this.#options.log.isOn) this.#log(request, origin, null, { queuedMs, ...answer }, answer.samples)
       return answer
     } catch (thrown) {
       // as in Prometheus, what does not parse was never a query
@@ -193,6 +211,43 @@ export class QueryService {
       }
       throw thrown
     }
+  }
+
+  /** The answer, or the error for what comes first: the client goes, or time is over. The work is then told to stop, and its slot is free when it has. */
+  #answered<T extends QueryResponse | VectorResponse>(request: QueryRequest, slot: number, signal: Cancellation): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = new Cancel()
+      let gone = false
+      const fail = (thrown: PromhiveError): void => {
+        gone = true
+        reject(thrown)
+        stop.cancel()
+      }
+      const canceled = (): void => fail(new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation'))
+      // beyond its own deadline the worker may be busy with others: the caller is not kept waiting for that
+      const timer = this.#options.clock.after(request.timeoutMs, () =>
+        fail(new PromhiveError('QUERY_TIMEOUT', 'query timed out in expression evaluation')),
+      )
+      const end = (): void => {
+        timer.cancel()
+        signal.removeEventListener('abort', canceled)
+        this.#leave(slot)
+        this.#active.inc(-1)
+      }
+      if (signal.aborted) canceled()
+      else signal.addEventListener('abort', canceled, { once: true })
+      this.#evaluate<T>(request, stop).then(
+        (answer) => {
+          end()
+          if (!gone) resolve(answer)
+          else if ('data' in answer) releasePages(answer.data)
+        },
+        (thrown: unknown) => {
+          end()
+          reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
+        },
+      )
+    })
   }
 
   #log(
@@ -207,9 +262,13 @@ export class QueryService {
   }
 
   /** In one worker whole; in several, stage by stage with one of them coordinating, each query another. */
-  async #evaluate<T>(request: QueryRequest, signal: AbortSignal): Promise<T> {
+  #evaluate<T>(request: QueryRequest, signal: Cancellation): Promise<T> {
     const { lanes } = this.#options
-    if (lanes.count === 1) return lanes.ask<T>(0, 'query', request, signal)
+    return lanes.count === 1 ? lanes.ask<T>(0, 'query', request, signal) : this.#inStages<T>(request, signal)
+  }
+
+  async #inStages<T>(request: QueryRequest, signal: Cancellation): Promise<T> {
+    const { lanes } = this.#options
     const coordinator = this.#turn++ % lanes.count
     let stage = await lanes.ask<StageResponse>(coordinator, 'queryStart', request, signal)
     let id: number | null = null
@@ -227,39 +286,9 @@ export class QueryService {
     }
   }
 
-  #observe(slice: string, ms: number): void {
-    this.#durations.labels(slice).observe(ms / 1000)
-    this.#histograms.labels(slice).observe(ms / 1000)
-  }
-
-  /** The answer, or the error for the abort that comes first; the work itself is told to stop by its flag. */
-  #untilAborted<T extends QueryResponse | VectorResponse>(answer: Promise<T>, client: AbortSignal, deadline: AbortSignal): Promise<T> {
-    return new Promise((resolve, reject) => {
-      let gone = false
-      const fail = (thrown: PromhiveError): void => {
-        gone = true
-        reject(thrown)
-      }
-      const canceled = (): void => fail(new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation'))
-      const timedOut = (): void => fail(new PromhiveError('QUERY_TIMEOUT', 'query timed out in expression evaluation'))
-      client.addEventListener('abort', canceled, { once: true })
-      deadline.addEventListener('abort', timedOut, { once: true })
-      const take = (value: T): void => {
-        if (!gone) resolve(value)
-        else if ('data' in value) releasePages(value.data)
-      }
-      answer.then(take, reject).finally(() => {
-        client.removeEventListener('abort', canceled)
-        deadline.removeEventListener('abort', timedOut)
-      })
-    })
-  }
-
   /** Waits for a slot of the active queries. */
-  #enter(query: string, timeoutMs: number, signal: AbortSignal): Promise<number> {
+  #turnOf(query: string, timeoutMs: number, signal: Cancellation): Promise<number> {
     const { active, clock } = this.#options
-    const slot = active.insert(query)
-    if (slot !== null) return Promise.resolve(slot)
     return new Promise((resolve, reject) => {
       const turn = (): void => {
         done()

@@ -1,5 +1,6 @@
 // The main thread's side of the storage workers: starts them, feeds each shard's log to the lane that owns it, asks them, and starts a lane
 // that has died again from its snapshots and the log.
+import type { Cancellation } from '../../src/base/cancel.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -36,7 +37,14 @@ interface Running {
   failures: number
 }
 
-type Request = Readonly<{ lane: number; slot: number; resolve: (body: unknown) => void; reject: (thrown: unknown) => void }>
+type Request = Readonly<{
+  lane: number
+  slot: number
+  resolve: (body: unknown) => void
+  reject: (thrown: Error) => void
+  signal: Cancellation | undefined
+  cancel: (() => void) | null
+}>
 
 export class Lanes {
   readonly #options: LanesOptions
@@ -202,6 +210,7 @@ export class Lanes {
     const request = this.#requests.get(id)
     if (request === undefined) return undefined
     this.#requests.delete(id)
+    if (request.cancel !== null) request.signal!.removeEventListener('abort', request.cancel)
     this.#cancelled[request.slot] = 0
     this.#freeSlots.push(request.slot)
     return request
@@ -227,38 +236,27 @@ export class Lanes {
   }
 
   /** Asks one lane. The signal makes the lane stop within its next check. */
-  ask<T>(lane: number, op: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  ask<T>(lane: number, op: string, body: unknown, signal?: Cancellation): Promise<T> {
     const running = this.#running[lane]!
     if (running.lane === null) return Promise.reject(new PromhiveError('UNAVAILABLE', `storage worker ${lane} is not running`))
     const slot = this.#freeSlots.pop()
     if (slot === undefined)
       return Promise.reject(new PromhiveError('UNAVAILABLE', `${cancelSlots} requests are waiting for storage workers`))
     const id = this.#nextRequest++
-    return new Promise((resolve, reject) => {
-      const cancel = (): void => {
-        Atomics.store(this.#cancelled, slot, 1)
+    return new Promise<T>((resolve, reject) => {
+      let cancel: (() => void) | null = null
+      if (signal !== undefined) {
+        cancel = () => void Atomics.store(this.#cancelled, slot, 1)
+        if (signal.aborted) cancel()
+        else signal.addEventListener('abort', cancel, { once: true })
       }
-      if (signal?.aborted) cancel()
-      signal?.addEventListener('abort', cancel, { once: true })
-      const done = (): void => signal?.removeEventListener('abort', cancel)
-      this.#requests.set(id, {
-        lane,
-        slot,
-        resolve: (answer) => {
-          done()
-          resolve(answer as T)
-        },
-        reject: (thrown) => {
-          done()
-          reject(thrown instanceof Error ? thrown : new Error(String(thrown)))
-        },
-      })
+      this.#requests.set(id, { lane, slot, resolve: resolve as (body: unknown) => void, reject, signal, cancel })
       this.#send(running, { kind: 'request', id, slot, op, body })
     })
   }
 
   /** Asks every lane; the answers in lane order. */
-  askAll<T>(op: string, body: unknown, signal?: AbortSignal): Promise<T[]> {
+  askAll<T>(op: string, body: unknown, signal?: Cancellation): Promise<T[]> {
     return Promise.all(this.#running.map((running) => this.ask<T>(running.index, op, body, signal)))
   }
 

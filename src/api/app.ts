@@ -2,6 +2,7 @@
 // because each kind has its own limits.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { fastify, type FastifyInstance } from 'fastify'
+import { Cancel } from '../base/cancel.ts'
 import { messageOf, PromhiveError } from '../base/errors.ts'
 import { releasePages } from '../base/shared-pages.ts'
 import { compileRegex } from '../model/regex.ts'
@@ -85,53 +86,67 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
     { methods: ['OPTIONS'], path: '/api/v1/*', label: '/api/v1/*path', handler: () => ({ status: 204, contentType: '', body: '' }) },
   ]
 
+  /** Routes without parameters by their path, then by method: found without Fastify's help. */
+  const direct = new Map<string, Map<string, (raw: IncomingMessage, response: ServerResponse) => void>>()
   for (const route of routes) {
     const label = route.label ?? route.path
     const isApi = route.api ?? route.path.startsWith(apiPrefix)
     const compress = route.compress ?? isApi
-    requests.labels(label, '200')
-    durations.labels(label)
-    sizes.labels(label)
+    const vary = isApi ? (compress ? 'Accept-Encoding, Origin' : 'Origin') : compress ? 'Accept-Encoding' : ''
+    const ok = requests.labels(label, '200')
+    const duration = durations.labels(label)
+    const size = sizes.labels(label)
+    const serve = (raw: IncomingMessage, response: ServerResponse, parameters: Record<string, string>, ip: string): void => {
+      const startMs = clock.monotonicMs()
+      const gone = new Cancel()
+      let sent = 0
+      let body: Answer['body'] = ''
+      response.on('close', () => {
+        if (typeof body !== 'string') releasePages(body)
+        if (!response.writableFinished) gone.cancel()
+        if (response.statusCode === 200) ok.inc()
+        else requests.labels(label, String(response.statusCode)).inc()
+        duration.observe((clock.monotonicMs() - startMs) / 1000)
+        size.observe(sent)
+      })
+      const headers: Record<string, string | number> = {}
+      if (vary !== '') headers['Vary'] = vary
+      const { origin } = raw.headers
+      if (isApi && origin !== undefined && origin !== '') for (const [name, value] of cors(origin)) headers[name] = value
+      const send = async (answer: Awaited<ReturnType<Route['handler']>>): Promise<void> => {
+        const late = response.destroyed || response.headersSent
+        if (typeof answer === 'function') {
+          if (late) return
+          for (const name in headers) response.setHeader(name, headers[name]!)
+          await answer(response)
+        } else if (late) {
+          if (typeof answer.body !== 'string') releasePages(answer.body)
+        } else {
+          ;({ body } = answer)
+          sent = await respond(raw, response, answer, compress, headers)
+        }
+      }
+      run(edge, route, raw, parameters, ip, prefix, gone, isApi)
+        .then(send)
+        .catch((thrown: unknown) => {
+          edge.logger.error({ err: messageOf(thrown), handler: label }, 'Error while sending an answer')
+          response.destroy()
+        })
+    }
+    const path = prefix + route.path
     app.route({
       method: [...route.methods],
-      url: prefix + route.path,
+      url: path,
       handler: (request, reply) => {
         reply.hijack()
-        const response = reply.raw as ServerResponse
-        const startMs = clock.monotonicMs()
-        const gone = new AbortController()
-        let sent = 0
-        let body: Answer['body'] = ''
-        response.once('close', () => {
-          if (typeof body !== 'string') releasePages(body)
-          if (!response.writableFinished) gone.abort()
-          requests.labels(label, String(response.statusCode)).inc()
-          durations.labels(label).observe((clock.monotonicMs() - startMs) / 1000)
-          sizes.labels(label).observe(sent)
-        })
-        const raw = request.raw as IncomingMessage
-        if (isApi) {
-          response.setHeader('Vary', compress ? 'Accept-Encoding, Origin' : 'Origin')
-          const origin = raw.headers.origin
-          if (origin !== undefined && origin !== '') for (const [name, value] of cors(origin)) response.setHeader(name, value)
-        } else if (compress) response.setHeader('Vary', 'Accept-Encoding')
-        void run(edge, route, raw, request.params as Record<string, string>, request.ip, prefix, gone.signal, isApi)
-          .then(async (answer) => {
-            if (typeof answer === 'function') {
-              if (!response.destroyed && !response.headersSent) await answer(response)
-            } else if (response.destroyed || response.headersSent) {
-              if (typeof answer.body !== 'string') releasePages(answer.body)
-            } else {
-              ;({ body } = answer)
-              sent = await respond(raw, response, answer, compress)
-            }
-          })
-          .catch((thrown: unknown) => {
-            edge.logger.error({ err: messageOf(thrown), handler: label }, 'Error while sending an answer')
-            response.destroy()
-          })
+        serve(request.raw as IncomingMessage, reply.raw as ServerResponse, request.params as Record<string, string>, request.ip)
       },
     })
+    if (/[:*]/.test(path)) continue
+    const methods = direct.get(path) ?? new Map<string, (raw: IncomingMessage, response: ServerResponse) => void>()
+    direct.set(path, methods)
+    for (const method of route.methods)
+      methods.set(method, (raw, response) => serve(raw, response, noParameters, raw.socket.remoteAddress ?? ''))
   }
 
   const allowed = allowedMethods(routes)
@@ -148,8 +163,17 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
     void respond(request.raw as IncomingMessage, response, plainError(status, messageOf(thrown)), false).catch(() => response.destroy())
   })
   await app.ready()
-  return { app, handle: (request, response) => app.routing(request, response) }
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    const url = request.url ?? '/'
+    const at = url.indexOf('?')
+    const found = direct.get(at < 0 ? url : url.slice(0, at))?.get(request.method ?? '')
+    if (found === undefined) app.routing(request, response)
+    else found(request, response)
+  }
+  return { app, handle }
 }
+
+const noParameters: Record<string, string> = {}
 
 async function run(
   edge: Edge,
@@ -158,7 +182,7 @@ async function run(
   parameters: Record<string, string>,
   remoteAddress: string,
   prefix: string,
-  signal: AbortSignal,
+  gone: Cancel,
   isApi: boolean,
 ): Promise<Awaited<ReturnType<Route['handler']>>> {
   if (route.needsReady !== false) {
@@ -184,7 +208,10 @@ async function run(
         return Array.isArray(value) ? value.join(', ') : (value ?? '')
       },
       remoteAddress,
-      signal,
+      gone,
+      get signal() {
+        return signalOf(gone)
+      },
       raw,
     }
     return await route.handler(request)
@@ -194,6 +221,13 @@ async function run(
     if (!known) edge.logger.error({ err: messageOf(thrown) }, 'Error while serving a request')
     return plainError(500, messageOf(thrown))
   }
+}
+
+function signalOf(gone: Cancel): AbortSignal {
+  const controller = new AbortController()
+  if (gone.aborted) controller.abort()
+  else gone.addEventListener('abort', () => controller.abort())
+  return controller.signal
 }
 
 /** Parameters of a form body; bodies of other kinds are none of ours and left alone. */

@@ -9,6 +9,7 @@ import type {
   RuleGroupStatus,
   TargetMetadata,
 } from '../../protocols/bus/status.ts'
+import type { Cancellation } from '../base/cancel.ts'
 import type { MetricFamily } from '../base/metrics.ts'
 import type { Appender } from '../model/appender.ts'
 import type { Histogram } from '../model/histogram.ts'
@@ -93,8 +94,8 @@ export type QueryAnswer = Readonly<{
 }>
 
 export interface QueryBackend {
-  query(query: InstantQuery, signal: AbortSignal): Promise<QueryAnswer>
-  queryRange(query: RangeQuery, signal: AbortSignal): Promise<QueryAnswer>
+  query(query: InstantQuery, signal: Cancellation): Promise<QueryAnswer>
+  queryRange(query: RangeQuery, signal: Cancellation): Promise<QueryAnswer>
   exemplars(
     query: Readonly<{ selectors: readonly (readonly Matcher[])[]; startMs: number; endMs: number }>,
     signal: AbortSignal,
@@ -116,13 +117,13 @@ export type Found<T> = Readonly<{ values: readonly T[]; warnings: readonly strin
 
 export interface SeriesBackend {
   /** Sorted. */
-  labelNames(query: SeriesQuery, signal: AbortSignal): Promise<Found<string>>
+  labelNames(query: SeriesQuery, signal: Cancellation): Promise<Found<string>>
   /** Sorted. */
-  labelValues(name: string, query: SeriesQuery, signal: AbortSignal): Promise<Found<string>>
+  labelValues(name: string, query: SeriesQuery, signal: Cancellation): Promise<Found<string>>
   /** A JSON array of at most `limit` texts, sorted, or label sets, each once. */
-  listed(query: ListQuery, signal: AbortSignal): Promise<QueryAnswer>
+  listed(query: ListQuery, signal: Cancellation): Promise<QueryAnswer>
   /** The newest sample of every series in the range, stale ones left out. */
-  latest(query: SeriesQuery, signal: AbortSignal): Promise<LatestSamples>
+  latest(query: SeriesQuery, signal: Cancellation): Promise<LatestSamples>
   /** Raw samples for remote read; series sorted by labels, samples by time. Throws TOO_LARGE after `samplesMax` samples. */
   samples(query: SamplesQuery, signal: AbortSignal): Promise<readonly SeriesSamples[]>
 }

@@ -23,11 +23,11 @@ export function queryRoutes(edge: Edge): Route[] {
       path: '/api/v1/query',
       serverOnly: true,
       handler: async (request) => {
-        const { form, signal } = request
+        const { form, gone } = request
         const limit = limitOf(form)
         const timeMs = timeOr(form, 'time', clock.nowMs())
         const options = queryOptions(edge, request, limit)
-        const answer = await named('query', () => backend.queries.query({ ...options, timeMs }, signal))
+        const answer = await named('query', () => backend.queries.query({ ...options, timeMs }, gone))
         return queryAnswer(answer, form.first('stats'))
       },
     },
@@ -36,7 +36,7 @@ export function queryRoutes(edge: Edge): Route[] {
       path: '/api/v1/query_range',
       serverOnly: true,
       handler: async (request) => {
-        const { form, signal } = request
+        const { form, gone } = request
         const limit = limitOf(form)
         const startMs = timeOf(form, 'start')
         const endMs = timeOf(form, 'end')
@@ -49,7 +49,7 @@ export function queryRoutes(edge: Edge): Route[] {
           throw badRequest('exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)')
         }
         const options = queryOptions(edge, request, limit)
-        const answer = await named('query', () => backend.queries.queryRange({ ...options, startMs, endMs, stepMs }, signal))
+        const answer = await named('query', () => backend.queries.queryRange({ ...options, startMs, endMs, stepMs }, gone))
         return queryAnswer(answer, form.first('stats'))
       },
     },
@@ -92,32 +92,32 @@ export function queryRoutes(edge: Edge): Route[] {
       methods: both,
       path: '/api/v1/labels',
       serverOnly: true,
-      handler: async ({ form, signal }) => {
+      handler: async ({ form, gone }) => {
         const query = seriesQuery(backend.language, form)
-        return listAnswer(await backend.series.listed({ ...query, kind: 'labelNames', name: '' }, signal))
+        return listAnswer(await backend.series.listed({ ...query, kind: 'labelNames', name: '' }, gone))
       },
     },
     {
       methods: ['GET'],
       path: '/api/v1/label/:name/values',
       serverOnly: true,
-      handler: async ({ form, signal, parameters }) => {
+      handler: async ({ form, gone, parameters }) => {
         const given = parameters['name'] ?? ''
         const name = given.startsWith('U__') ? unescapeName(given) : given
         if (name === '' || !name.isWellFormed() || name.includes('\ufffd')) throw badRequest(`invalid label name: ${quote(name)}`)
         const query = seriesQuery(backend.language, form)
-        return listAnswer(await backend.series.listed({ ...query, kind: 'labelValues', name }, signal))
+        return listAnswer(await backend.series.listed({ ...query, kind: 'labelValues', name }, gone))
       },
     },
     {
       methods: both,
       path: '/api/v1/series',
       serverOnly: true,
-      handler: async ({ form, signal }) => {
+      handler: async ({ form, gone }) => {
         form.demand()
         if (form.all('match[]').length === 0) throw badRequest('no match[] parameter provided')
         const query = seriesQuery(backend.language, form, true)
-        return listAnswer(await backend.series.listed({ ...query, kind: 'series', name: '' }, signal))
+        return listAnswer(await backend.series.listed({ ...query, kind: 'series', name: '' }, gone))
       },
     },
   ]

@@ -25,14 +25,20 @@ export function encodingOf(acceptEncoding: string): 'gzip' | 'deflate' | '' {
 }
 
 /**
- * Sends an answer. Resolves when it is handed over or the client has gone; never rejects.
+ * Sends an answer, with `headers` besides its own. Resolves when it is handed over or the client has gone; never rejects.
  * @returns bytes of the body as they go over the wire.
  */
-export async function respond(request: IncomingMessage, response: ServerResponse, answer: Answer, compress: boolean): Promise<number> {
+export async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+  compress: boolean,
+  headers: Record<string, string | number> = {},
+): Promise<number> {
   const parts = typeof answer.body === 'string' ? (answer.body === '' ? [] : [utf8Bytes(answer.body)]) : answer.body
   let bytes = 0
   for (const part of parts) bytes += part.length
-  const headers: Record<string, string | number> = { ...answer.headers }
+  if (answer.headers !== undefined) Object.assign(headers, answer.headers)
   if (answer.contentType !== '') headers['Content-Type'] = answer.contentType
   const encoding = compress && bytes >= compressBytesMin ? encodingOf(String(request.headers['accept-encoding'] ?? '')) : ''
   if (encoding === '') {

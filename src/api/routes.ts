@@ -1,5 +1,6 @@
 // What a route is, and everything a handler may use.
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Cancellation } from '../base/cancel.ts'
 import type { Logger } from '../base/logger.ts'
 import type { MetricsRegistry } from '../base/metrics.ts'
 import type { ApiBackend, EdgeClock, RequestOrigin } from './backend.ts'
@@ -36,7 +37,9 @@ export type ApiRequest = Readonly<{
   form: Form
   header: (name: string) => string
   remoteAddress: string
-  /** Fires when the client has gone. */
+  /** Tells when the client has gone. */
+  gone: Cancellation
+  /** The same for what wants a signal; made when it is first asked for. */
   signal: AbortSignal
   raw: IncomingMessage
 }>

@@ -1,4 +1,5 @@
 // A backend for the HTTP edge that answers from constants and remembers what it was asked.
+import type { Cancellation } from '../../src/base/cancel.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
 import { MetricsRegistry } from '../../src/base/metrics.ts'
 import { silentLogger } from '../../src/base/logger.ts'
@@ -56,7 +57,7 @@ export class FakeBackend implements ApiBackend {
     if (this.failWith !== null) return Promise.reject(this.failWith as Error)
     return Promise.resolve(answer)
   }
-  #hangable(what: string, question: unknown, signal: AbortSignal): Promise<QueryAnswer> {
+  #hangable(what: string, question: unknown, signal: Cancellation): Promise<QueryAnswer> {
     if (!this.hang) return this.#ask(what, question, this.answer)
     this.asked.push({ what, with: question })
     return new Promise((_resolve, reject) => {
