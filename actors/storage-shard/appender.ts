@@ -47,9 +47,11 @@ class Pending {
   failure: unknown = null
   readonly resolve: (result: AppendResult) => void
   readonly reject: (thrown: unknown) => void
-  constructor(resolve: (result: AppendResult) => void, reject: (thrown: unknown) => void) {
+  readonly #settled: () => void
+  constructor(resolve: (result: AppendResult) => void, reject: (thrown: unknown) => void, settled: () => void) {
     this.resolve = resolve
     this.reject = reject
+    this.#settled = settled
   }
   refuse(reason: number): void {
     this.appended--
@@ -61,6 +63,7 @@ class Pending {
   }
   settle(): void {
     if (!this.sealed || this.parts > 0) return
+    this.#settled()
     if (this.failure !== null) this.reject(this.failure)
     else this.resolve(this)
   }
@@ -114,6 +117,9 @@ export class LogAppender implements Appender {
   recordsAppended = 0
   bytesAppended = 0
   appendsRefused = 0
+  appends = 0
+  activeAppends = 0
+  readonly #settled = (): void => void this.activeAppends--
 
   constructor(options: AppenderOptions) {
     assert((options.shards & (options.shards - 1)) === 0, `${options.shards} shards are not a power of two`)
@@ -174,7 +180,7 @@ export class LogAppender implements Appender {
   /** Deletes samples of matching series on every shard; resolves when all shards have done so. */
   deleteSeries(matchers: readonly Matcher[], startMs: number, endMs: number): Promise<AppendResult> {
     return new Promise((resolve, reject) => {
-      const pending = new Pending(resolve, reject)
+      const pending = this.#pending(resolve, reject)
       for (const lane of this.#lanes) {
         this.#part(lane, pending)
         lane.builder.addDeletion({ matchers, startMs, endMs })
@@ -187,7 +193,7 @@ export class LogAppender implements Appender {
   /** Has series that have ended cut into blocks, on every shard; resolves when the shards have begun. */
   cutStaleSeries(): Promise<AppendResult> {
     return new Promise((resolve, reject) => {
-      const pending = new Pending(resolve, reject)
+      const pending = this.#pending(resolve, reject)
       for (const lane of this.#lanes) {
         this.#part(lane, pending)
         lane.builder.cutStaleSeries()
@@ -195,6 +201,17 @@ export class LogAppender implements Appender {
       pending.sealed = true
       this.#schedule(false)
     })
+  }
+
+  #pending(resolve: (result: AppendResult) => void, reject: (thrown: unknown) => void): Pending {
+    this.appends++
+    this.activeAppends++
+    return new Pending(resolve, reject, this.#settled)
+  }
+
+  /** Records that are durable and not applied yet. */
+  get recordsWaiting(): number {
+    return this.#lanes.reduce((sum, { waiting }) => sum + waiting.size, 0)
   }
 
   #append(batch: SampleBatch, linger: boolean): Promise<AppendResult> {
@@ -205,7 +222,7 @@ export class LogAppender implements Appender {
       )
     }
     return new Promise((resolve, reject) => {
-      const pending = new Pending(resolve, reject)
+      const pending = this.#pending(resolve, reject)
       this.#split(batch, pending)
       pending.sealed = true
       pending.settle()

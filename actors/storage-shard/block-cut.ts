@@ -5,6 +5,7 @@
 // What lies in a window that has passed does not change any more, but for deletions: when one comes, the block is begun anew. The name of a block
 // follows from what it holds, so a cut that is repeated after a crash finds that its block is there already, or has gone into another.
 import { compareLabels, type Labels } from '../../src/model/labels.ts'
+import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import { blockHints, newCompaction } from '../../src/tsdb/block/meta.ts'
 import { blockUlid } from '../../src/tsdb/block/ulid.ts'
@@ -30,9 +31,11 @@ type Target = Readonly<{ directory: string; ulid: string; start: number; end: nu
 export class BlockCut {
   readonly #disk: Disk
   readonly #metrics: BlockMetrics
-  constructor(disk: Disk, metrics: BlockMetrics) {
+  readonly #clock: Clock
+  constructor(disk: Disk, metrics: BlockMetrics, clock: Clock) {
     this.#disk = disk
     this.#metrics = metrics
+    this.#clock = clock
   }
 
   /**
@@ -60,7 +63,7 @@ export class BlockCut {
       yield
       if (shard.deletions === deletions) break
     }
-    shard.dropUntil(end)
+    this.#collect(() => shard.dropUntil(end))
     this.#metrics.cuts++
     yield
     yield* this.#outOfOrder(shard, given)
@@ -98,7 +101,13 @@ export class BlockCut {
       yield
       if (whole && shard.deletions === deletions) break
     }
-    shard.dropRetiring()
+    this.#collect(() => shard.dropRetiring())
+  }
+
+  #collect(drop: () => void): void {
+    const started = this.#clock.monotonicMs()
+    drop()
+    this.#metrics.collection.observe((this.#clock.monotonicMs() - started) / 1000)
   }
 
   /** The whole head of a shard as a block somewhere else, at once: for snapshots. */

@@ -1,5 +1,5 @@
 // What a storage worker counts about its blocks, under Prometheus' names.
-import { HistogramMetric, type MetricFamily, type MetricKind } from '../../src/base/metrics.ts'
+import { HistogramMetric, SummaryMetric, type MetricFamily, type MetricKind } from '../../src/base/metrics.ts'
 import { sampleCount } from '../../src/tsdb/chunks/decode.ts'
 import type { ChunkData } from '../../src/tsdb/chunks/encode.ts'
 
@@ -37,6 +37,13 @@ export class BlockMetrics {
     'prometheus_tsdb_tombstone_cleanup_seconds',
     'The time taken to recompact blocks to remove tombstones.',
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    [],
+  )
+  /** Dropping from the head what has become a block. */
+  readonly collection = new SummaryMetric(
+    'prometheus_tsdb_head_gc_duration_seconds',
+    'Runtime of garbage collection in the head block.',
+    [],
     [],
   )
   readonly #chunkRange = new HistogramMetric(
@@ -102,11 +109,13 @@ export class BlockMetrics {
         this.sizeRetentions,
       ),
       counter('stale_series_compactions_failed_total', 'Total number of stale series compactions that failed.', this.staleFailures),
-      ...[this.duration, this.staleDuration, this.cleanup, this.#chunkRange, this.#chunkSamples, this.#chunkBytes].map(familyOf),
+      ...[this.duration, this.staleDuration, this.cleanup, this.#chunkRange, this.#chunkSamples, this.#chunkBytes, this.collection].map(
+        familyOf,
+      ),
     ]
   }
 }
 
-function familyOf(metric: HistogramMetric): MetricFamily {
+function familyOf(metric: HistogramMetric | SummaryMetric): MetricFamily {
   return { name: metric.name, help: metric.help, kind: metric.kind, samples: metric.samples() }
 }

@@ -65,7 +65,7 @@ export class LaneBlocks {
     this.#setup = setup
     this.#log = log
     this.#options = setup.blocks
-    this.#cut = new BlockCut(disk, this.#metrics)
+    this.#cut = new BlockCut(disk, this.#metrics, clock)
     this.deletions = new BlockDeletions({ disk, dataDirectory: setup.dataDirectory, log, blocksOf: (shard) => this.#blocksOf(shard) })
   }
 

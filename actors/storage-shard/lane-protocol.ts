@@ -72,6 +72,9 @@ export type LaneStatus = Readonly<{
   seriesCreated: number
   seriesRemoved: number
   staleSeries: number
+  /** Of series whose newest sample is a native histogram, and the buckets of those samples. */
+  histogramSeries: number
+  histogramBuckets: number
   chunks: number
   chunksCreated: number
   chunksRemoved: number
@@ -87,6 +90,8 @@ export type LaneStatus = Readonly<{
   exemplarsAppended: number
   exemplarsOutOfOrder: number
   exemplarCapacity: number
+  /** Time of the oldest exemplar; Infinity where there is none. */
+  exemplarsFromMs: number
   applied: readonly Readonly<{ shard: number; applied: number }>[]
   families: readonly MetricFamily[]
 }>

@@ -268,6 +268,8 @@ function status(state: LaneState): LaneStatus {
     seriesCreated: head.seriesCreated,
     seriesRemoved: head.seriesRemoved,
     staleSeries: head.staleSeries,
+    histogramSeries: head.histogramSeries,
+    histogramBuckets: head.histogramBuckets,
     chunks: head.chunks.live + head.openChunks,
     chunksCreated: head.chunksCreated,
     chunksRemoved: head.chunksRemoved,
@@ -283,6 +285,7 @@ function status(state: LaneState): LaneStatus {
     exemplarsAppended: ring.appended,
     exemplarsOutOfOrder: ring.outOfOrder,
     exemplarCapacity: ring.capacity,
+    exemplarsFromMs: ring.oldestMs,
     applied: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })),
     families: [...blocks.metrics(), ...state.families()],
   }

@@ -71,7 +71,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const snapshots = new Map<number, number>()
   let newestPublisher = 0
   const caughtUp = new Set<number>()
-  const damage = { snapshots: 0, snapshotWrites: 0 }
+  const damage = { snapshots: 0, snapshotWrites: 0, snapshotsWritten: 0 }
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
     const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damage.snapshots++ })
@@ -86,7 +86,13 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const tasks = new LaneTasks(ports.clock, setup.sliceMs, nextTurn)
   const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log })
   blocks.open()
+  const late = metrics.histogram(
+    'prometheus_tsdb_sample_ooo_delta',
+    'Delta in seconds by which a sample is considered out of order (reported regardless of OOO time window and whether sample is accepted or not).',
+    [600, 1800, 3600, 7200, 10_800, 21_600, 43_200],
+  )
   for (const [id, shard] of shards) {
+    shard.onLate = (behindMs) => late.observe(behindMs / 1000)
     shard.onDeletions = (offset, deletions) => blocks.deletions.apply(id, offset, deletions)
     shard.onCutStaleSeries = (offset) => blocks.startStaleCut(shard, offset, !caughtUp.has(id))
   }
@@ -112,6 +118,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     if (shard.retiring !== null || !blocks.deletions.retry(shard.id)) return
     try {
       const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
+      damage.snapshotsWritten++
       chunks.snapshotTaken(shard.id)
       log.debug(
         { shard: shard.id, applied: shard.applied, bytes, ms: Math.round(ports.clock.monotonicMs() - started) },
@@ -271,14 +278,24 @@ async function answer(
   }
 }
 
-function headFamilies(chunks: ChunkStore, damage: Readonly<{ snapshots: number; snapshotWrites: number }>): MetricFamily[] {
+function headFamilies(
+  chunks: ChunkStore,
+  damage: Readonly<{ snapshots: number; snapshotWrites: number; snapshotsWritten: number }>,
+): MetricFamily[] {
   const counter = (name: string, help: string, value: number): MetricFamily => ({
     name,
     help,
     kind: 'counter',
     samples: [{ suffix: '', labels: [], value }],
   })
+  // a head snapshot is what a checkpoint is elsewhere: the log before it is not needed, and a new one replaces the one before the last
+  const checkpoints = (name: string, help: string, value: number): MetricFamily =>
+    counter(`prometheus_tsdb_checkpoint_${name}_total`, help, value)
   return [
+    checkpoints('creations', 'Total number of checkpoint creations attempted.', damage.snapshotsWritten + damage.snapshotWrites),
+    checkpoints('creations_failed', 'Total number of checkpoint creations that failed.', damage.snapshotWrites),
+    checkpoints('deletions', 'Total number of checkpoint deletions attempted.', damage.snapshotsWritten),
+    checkpoints('deletions_failed', 'Total number of checkpoint deletions that failed.', 0),
     counter('prometheus_tsdb_mmap_chunk_corruptions_total', 'Total number of memory-mapped chunk corruptions.', chunks.segmentsLost),
     counter('prometheus_tsdb_snapshot_replay_error_total', 'Total number snapshot replays that failed.', damage.snapshots),
     counter('promhive_head_chunks_lost_total', 'Full chunks of the head that were lost to damaged files.', chunks.chunksLost),

@@ -21,6 +21,8 @@ export type LanesOptions = Readonly<{
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags'>
   lanes: number
   /** Called for every applied record. */
+  /** Called for every part of the log that was, or should have been, removed. */
+  onTrimmed: (durationMs: number, failed: boolean) => void
   onApplied: (shard: number, offset: number, refusals: Uint32Array | null) => void
 }>
 
@@ -187,12 +189,7 @@ export class Lanes {
         return
       }
       case 'snapshot':
-        this.#options.log.trim(message.shard, message.trimBefore).catch((thrown: unknown) => {
-          this.#options.logger.error(
-            { shard: message.shard, err: messageOf(thrown) },
-            'cannot trim the log: it is tried again after the next snapshot',
-          )
-        })
+        void this.#trim(message.shard, message.trimBefore)
         return
       case 'answer':
         this.#settle(message.id)?.resolve(message.body)
@@ -204,6 +201,19 @@ export class Lanes {
         this.#options.logger[message.level](message.fields, message.message)
         return
     }
+  }
+
+  async #trim(shard: number, before: number): Promise<void> {
+    const { log, clock, logger, onTrimmed } = this.#options
+    const started = clock.monotonicMs()
+    let failed = false
+    try {
+      await log.trim(shard, before)
+    } catch (thrown) {
+      failed = true
+      logger.error({ shard, err: messageOf(thrown) }, 'cannot trim the log: it is tried again after the next snapshot')
+    }
+    onTrimmed(clock.monotonicMs() - started, failed)
   }
 
   #settle(id: number): Request | undefined {

@@ -67,6 +67,8 @@ export class Shard {
   histogramsAppended = 0
   /** Deletions applied: a block that is being cut when one comes is begun anew. */
   deletions = 0
+  /** Told how far behind the head's newest sample one lay that could not go behind its series' newest one, ms. */
+  onLate: ((behindMs: number) => void) | null = null
   /** Told of the deletions of a record, which concern blocks as well. */
   onDeletions: ((offset: number, deletions: readonly BatchDeletion[]) => void) | null = null
   /** Told of records that ask for stale series to be cut. */
@@ -253,6 +255,7 @@ export class Shard {
         if (time < minTime) minTime = time
         continue
       }
+      if (result === outcome.outOfOrder || result === outcome.outOfBounds) this.#noteLate(time)
       if (window > 0) {
         const given = { high: bits[i * 2 + 1]!, low: bits[i * 2]!, histogram: null }
         result = this.#late(result, { series, time, oldestMs: maxTime - window, given }, counts)
@@ -278,13 +281,22 @@ export class Shard {
         this.histogramsAppended++
         this.maxTime = Math.max(this.maxTime, time)
         this.minTime = Math.min(this.minTime, time)
-      } else if (window > 0) {
+        counts[result]!++
+        continue
+      }
+      if (result === outcome.outOfOrder || result === outcome.outOfBounds) this.#noteLate(time)
+      if (window > 0) {
         result = this.#late(result, { series, time, oldestMs: this.maxTime - window, given: { high: 0, low: 0, histogram } }, counts)
         if (result === outcome.appended) this.histogramsAppended++
       }
       counts[result]!++
       if (result !== outcome.unchanged && result !== outcome.appended) refusals.push(batch.length + index, result)
     }
+  }
+
+  #noteLate(time: number): void {
+    const behindMs = this.head.maxTime - time
+    if (behindMs > 0 && behindMs < Infinity) this.onLate?.(behindMs)
   }
 
   /** What becomes of a sample that cannot go behind its series' newest one. Source: prometheus tsdb/head_append.go (appendable). */

@@ -75,6 +75,19 @@ it('compacts blocks, vertically where late samples overlap', async () => {
   }
   expect(await world.run(storage.appender.append(old))).toMatchObject({ appended: 0, tooOld: 1, firstError: 'too old sample' })
   expect(await metric(setting, 'prometheus_tsdb_too_old_samples_total')).toBe(1)
+  // every late one is in the histogram of how late they were, taken or not
+  const delta = (await world.run(storageMetrics(storage)))!.find(({ name }) => name === 'prometheus_tsdb_sample_ooo_delta')!
+  const number = (suffix: string, le = ''): number =>
+    delta.samples.find((one) => one.suffix === suffix && (le === '' || one.labels[1] === le))!.value
+  expect(number('_count')).toBeGreaterThan(model.late)
+  expect(number('_count') - number('_bucket', '1800')).toBe(1)
+  expect(await metric(setting, 'prometheus_tsdb_checkpoint_creations_total')).toBeGreaterThan(2)
+  expect(await metric(setting, 'prometheus_tsdb_wal_truncations_total')).toBeGreaterThan(2)
+  expect(await metric(setting, 'prometheus_tsdb_head_active_appenders')).toBe(0)
+  expect(await metric(setting, 'prometheus_tsdb_head_appenders_created_total')).toBeGreaterThan(96)
+  expect(await metric(setting, 'prometheus_tsdb_isolation_low_watermark')).toBe(
+    await metric(setting, 'prometheus_tsdb_isolation_high_watermark'),
+  )
   // the window can be changed while it runs
   await world.run(storage.configure({ ...storage.settings, outOfOrderTimeWindowMs: 0 }))
   const late = { ...old, timeMs: world.clock.nowMs() - 45_000 }

@@ -79,8 +79,9 @@ export class StorageModel {
     return true
   }
 
-  /** Appends one sample at a time nothing else has; it may be refused as too old. */
+  /** Appends one sample at a time nothing else has, or nothing; it may be refused as too old. */
   async appendLate(world: StorageWorld, storage: Storage, [name, handle]: readonly [string, number], timeMs: number): Promise<void> {
+    if (this.#of(name).has(timeMs)) return
     this.#of(name).set(timeMs, 'sent')
     const batch = {
       length: 1,

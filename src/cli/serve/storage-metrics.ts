@@ -142,6 +142,26 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       'Total number of exemplars the exemplar storage can store, resizeable.',
       sum((lane) => lane.exemplarCapacity),
     ],
+    ['counter', 'prometheus_tsdb_head_series_not_found_total', 'Total number of requests for series that were not found.', total(7)],
+    ['counter', 'prometheus_tsdb_mmap_chunks_total', 'Total number of chunks that were memory-mapped.', sum((lane) => lane.chunksCreated)],
+    [
+      'gauge',
+      'prometheus_tsdb_head_native_histogram_series',
+      'Number of series whose most recent in-order sample is a native histogram.',
+      sum((lane) => lane.histogramSeries),
+    ],
+    [
+      'gauge',
+      'prometheus_tsdb_head_native_histogram_buckets',
+      'Number of positive and negative bucket entries in the most recent in-order native histogram sample of each series, including entries carried by staleness markers.',
+      sum((lane) => lane.histogramBuckets),
+    ],
+    [
+      'gauge',
+      'prometheus_tsdb_exemplar_last_exemplars_timestamp_seconds',
+      'The timestamp of the oldest exemplar stored in circular storage. Useful to check for what timerange the current exemplar buffer limit allows. This usually means the last timestampfor all exemplars for a typical setup. This is not true though if one of the series timestamp is in future compared to rest series.',
+      finite(Math.min(...lanes.map((lane) => lane.exemplarsFromMs))) / 1000,
+    ],
     ['gauge', 'prometheus_tsdb_wal_segment_current', 'Write log segment index that TSDB is currently writing to.', log.lastSegment],
     ['gauge', 'prometheus_tsdb_wal_storage_size_bytes', 'Size of the write log directory.', log.bytes],
     ['counter', 'prometheus_tsdb_wal_writes_failed_total', 'Total number of write log writes that failed.', storage.log.failedWrites],
@@ -193,7 +213,7 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
     kind,
     samples: typeof value === 'number' ? [{ suffix: '', labels: [], value }] : value,
   }))
-  return [...families, ...added(lanes.map((lane) => lane.families))]
+  return [...families, ...storage.logMetrics.families(storage.appender), ...added(lanes.map((lane) => lane.families))]
 }
 
 function finite(ms: number): number {

@@ -18,6 +18,7 @@ import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes } from '../../../actors/storage-shard/lanes.ts'
 import type { BlockOptions, MaintainAnswer } from '../../../actors/storage-shard/lane-protocol.ts'
 import { publisherEpochs } from '../../../actors/storage-shard/shard.ts'
+import { LogMetrics } from './log-metrics.ts'
 import { storageLane } from './storage-lane.ts'
 
 export type StorageOptions = Readonly<{
@@ -53,6 +54,7 @@ export type StorageParts = Readonly<{
 
 export interface Storage {
   readonly log: EmbeddedLog
+  readonly logMetrics: LogMetrics
   readonly lanes: Lanes
   readonly appender: LogAppender
   readonly shards: number
@@ -103,7 +105,14 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     // before any worker starts: one that starts again later must not take what another is writing
     sweepUnfinished(disk, dataDirectory)
     sweepBlockFiles(disk, dataDirectory)
-    const log = await openEmbeddedLog({ disk, directory: `${own}/log`, segmentBytes: options.walSegmentBytes })
+    const logMetrics = new LogMetrics()
+    const log = await openEmbeddedLog({
+      disk,
+      directory: `${own}/log`,
+      segmentBytes: options.walSegmentBytes,
+      nowMs: () => clock.monotonicMs(),
+      onCommit: (durationMs) => logMetrics.committed(durationMs),
+    })
     if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null
@@ -126,6 +135,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
         sliceMs: options.sliceMs ?? sliceMs,
         blocks: options.blocks,
       },
+      onTrimmed: (durationMs, failed) => logMetrics.truncated(durationMs, failed),
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
     })
     await lanes.start()
@@ -139,6 +149,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     const openedMs = clock.monotonicMs() - startedMs
     return {
       log,
+      logMetrics,
       lanes,
       appender: opened,
       shards: layout.shards,

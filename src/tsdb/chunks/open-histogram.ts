@@ -70,6 +70,11 @@ export class OpenHistogramChunk {
     return this.isFloat ? 3 : 2
   }
 
+  /** Buckets of the newest sample. */
+  get lastBuckets(): number {
+    return this.#last === null ? 0 : this.#last.positiveBuckets.length + this.#last.negativeBuckets.length
+  }
+
   get byteLength(): number {
     return (this.#samples.writer.position + 7) >>> 3
   }

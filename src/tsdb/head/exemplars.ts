@@ -25,6 +25,12 @@ export class ExemplarRing {
     return this.#entries.length
   }
 
+  /** Time of the oldest one kept; Infinity where there is none. */
+  get oldestMs(): number {
+    for (const { exemplar } of this.entries()) return exemplar.timeMs
+    return Infinity
+  }
+
   get series(): number {
     return this.#newest.size
   }

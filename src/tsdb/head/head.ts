@@ -471,6 +471,16 @@ export class Head {
     return open
   }
 
+  /** Series with an open chunk of native histograms, and the buckets of their newest samples. */
+  get histogramSeries(): number {
+    return this.#histograms.size
+  }
+  get histogramBuckets(): number {
+    let buckets = 0
+    for (const open of this.#histograms.values()) buckets += open.lastBuckets
+    return buckets
+  }
+
   /** Series whose newest sample is a staleness marker. */
   get staleSeries(): number {
     let stale = 0
