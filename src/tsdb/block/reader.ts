@@ -7,6 +7,7 @@ import { compileMatchers, type CompiledMatcher } from '../../model/matching.ts'
 import type { SampleColumns, SelectQuery, SeriesSet, SeriesSource } from '../../model/samples.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { decodeChunk } from '../chunks/decode.ts'
+import type { IdList, LabelIds } from '../index/label-ids.ts'
 import { IndexReader, SeriesEntry } from '../index/reader.ts'
 import { selectPostings } from '../index/select.ts'
 import type { ChunkData } from '../chunks/encode.ts'
@@ -73,6 +74,9 @@ export class BlockReader implements SeriesSource {
   selectCompiled(matchers: readonly CompiledMatcher[], startMs: number, endMs: number): BlockSeriesSet {
     if (endMs < this.#meta.minTime || startMs >= this.#meta.maxTime) return new BlockSeriesSet(this, new Uint32Array(0), startMs, endMs)
     const found = selectPostings(this.index, matchers)
+    // every series of a block has a chunk in it: where all of the block is wanted, none has to be looked at
+    if (startMs <= this.#meta.minTime && endMs >= this.#meta.maxTime - 1 && this.#tombstones.count === 0)
+      return new BlockSeriesSet(this, found, startMs, endMs)
     const kept = new Uint32Array(found.length)
     let n = 0
     for (const ref of found) {
@@ -130,6 +134,15 @@ export class BlockReader implements SeriesSource {
       out.push({ encoding: this.chunks.encoding, minTime, maxTime, bytes })
     }
     return out
+  }
+
+  /** A function that appends the ids of the names and values of a series, in label order. */
+  idReader(ids: LabelIds): (ref: number, into: IdList) => void {
+    const read = this.index.idReader(ids)
+    return (ref, into) => {
+      this.index.series(ref, entry)
+      read(entry, into)
+    }
   }
 
   labelsOf(ref: number): Labels {
@@ -237,6 +250,10 @@ export class BlockSeriesSet implements SeriesSet {
   }
   labels(index: number): Labels {
     return this.#block.labelsOf(this.refs[index]!)
+  }
+  idReader(ids: LabelIds): (index: number, into: IdList) => void {
+    const read = this.#block.idReader(ids)
+    return (index, into) => read(this.refs[index]!, into)
   }
   read(index: number, into: SampleColumns): void {
     into.clear()

@@ -74,7 +74,12 @@ export class LabelPairs {
     return this.#nameIds[pair]!
   }
 
-  /** −1 where no series has had a label of this name. */
+  /** Ids of names lie below. */
+  get nameCount(): number {
+    return this.#names.length
+  }
+
+  /** −1 where no series has a label of this name. */
   findName(name: string): number {
     return this.#nameIndex.get(name) ?? -1
   }

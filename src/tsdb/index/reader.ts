@@ -6,6 +6,7 @@ import { corrupt } from '../block/corrupt.ts'
 import { Cursor } from '../block/cursor.ts'
 import type { PagedFile } from '../block/pages.ts'
 import { indexHeaderBytes, indexMagic, seriesAlign, tocBytes, type Toc } from './format.ts'
+import type { IdList, LabelIds } from './label-ids.ts'
 import { PostingsTable } from './postings-table.ts'
 import { Symbols } from './symbols.ts'
 
@@ -142,6 +143,19 @@ export class IndexReader {
     const out = new Array<string>(entry.labelCount * 2)
     for (let i = 0; i < out.length; i++) out[i] = this.symbols.lookup(entry.symbols[i]!)
     return out
+  }
+
+  /** A function that appends the ids of a series' names and values; every symbol is looked up once. */
+  idReader(ids: LabelIds): (entry: SeriesEntry, into: IdList) => void {
+    const { symbols } = this
+    if (this.version === 1) return (entry, into) => this.labels(entry).forEach((text) => into.push(ids.of(text)))
+    const known = new Uint32Array(symbols.count)
+    return ({ labelCount, symbols: references }, into) => {
+      for (let i = 0; i < labelCount * 2; i++) {
+        const reference = references[i]!
+        into.push(known[reference]! || (known[reference] = ids.of(symbols.lookup(reference))))
+      }
+    }
   }
 
   #check(bytes: Uint8Array, length: number, offset: number, what: string): void {

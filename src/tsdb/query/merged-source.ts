@@ -1,20 +1,28 @@
 // One source over the head and the blocks of a worker: series with the same labels are one series, samples with the same time are one sample.
 import { forgetResets } from '../../model/histogram-reset.ts'
-import { labelsKey, type Labels } from '../../model/labels.ts'
 import type { CompiledMatcher } from '../../model/matching.ts'
 import { compileMatchers } from '../../model/matching.ts'
 import { SampleColumns, type SelectQuery, type SeriesSet, type SeriesSource } from '../../model/samples.ts'
+import { growUint32 } from '../head/columns.ts'
 import type { Head } from '../head/head.ts'
 import { readNewest, readSeries } from '../head/read.ts'
 import type { ReadView } from '../head/read-view.ts'
 import { selectSeries } from '../head/select.ts'
+import { IdList, LabelIds } from '../index/label-ids.ts'
+import { LabelSets } from './label-sets.ts'
+
+/** What a part has found. No two of its series have the same labels. */
+export interface PartSet extends SeriesSet {
+  /** A function that appends the ids of the names and values of a series, in label order. */
+  idReader(ids: LabelIds): (index: number, into: IdList) => void
+}
 
 /** Part of the data with its own index: a block. Like SeriesSource, but over compiled matchers. */
 export interface SeriesPart {
   /** Closed range, ms. */
   readonly minTime: number
   readonly maxTime: number
-  select(matchers: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly?: boolean): SeriesSet
+  select(matchers: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly?: boolean): PartSet
 }
 
 /** The head as a part, as far as a view sees it. */
@@ -32,6 +40,7 @@ export function headPart(head: Head, view: ReadView | null = null): SeriesPart {
       return {
         length: found.length,
         labels: (index) => head.labels(found[index]!),
+        idReader: (ids) => headIds(head, found, ids),
         read: (index, into) => {
           into.clear()
           const series = found[index]!
@@ -44,6 +53,20 @@ export function headPart(head: Head, view: ReadView | null = null): SeriesPart {
   }
 }
 
+/** Every name and value is looked up once for all series that have it. */
+function headIds(head: Head, found: Uint32Array, ids: LabelIds): (index: number, into: IdList) => void {
+  const { pairs } = head
+  const names = new Uint32Array(pairs.nameCount)
+  const values = new Uint32Array(pairs.count)
+  return (index, into) => {
+    for (const pair of head.pairsOf(found[index]!)) {
+      const name = pairs.nameId(pair)
+      into.push((names[name] ||= ids.of(pairs.name(pair))))
+      into.push((values[pair] ||= ids.of(pairs.value(pair))))
+    }
+  }
+}
+
 /**
  * `parts` is asked at every select, so that it follows cuts and compactions. Older parts come first. With a view the source may be read over a
  * long time, with records applied in between.
@@ -51,7 +74,7 @@ export function headPart(head: Head, view: ReadView | null = null): SeriesPart {
 export function mergedSource(head: Head, parts: () => readonly SeriesPart[], view: ReadView | null = null): SeriesSource {
   const live = headPart(head, view)
   const select = (compiled: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly: boolean): SeriesSet => {
-    const sets: SeriesSet[] = []
+    const sets: PartSet[] = []
     for (const part of [...parts(), live]) {
       if (part.minTime > endMs || part.maxTime < startMs) continue
       const set = part.select(compiled, startMs, endMs, newestOnly)
@@ -68,37 +91,66 @@ export function mergedSource(head: Head, parts: () => readonly SeriesPart[], vie
 }
 
 /** Sets in time order as far as they have one; a later set's sample replaces an earlier one's at the same time. */
-export function mergeSets(sets: readonly SeriesSet[]): SeriesSet {
-  const labels: Labels[] = []
-  /** Per series: which sets have it, and where, as set, index, set, index … */
-  const places: number[][] = []
-  const byKey = new Map<string, number>()
+export function mergeSets(sets: readonly PartSet[]): SeriesSet {
+  let total = 0
+  for (const set of sets) total += set.length
+  const ids = new LabelIds()
+  const merged = new LabelSets(ids)
+  /** Entry k is series k − starts[s] of set s; per merged series its entries are linked, oldest set first. */
+  const starts = new Uint32Array(sets.length)
+  const next = new Uint32Array(total)
+  let first = new Uint32Array(256)
+  let last = new Uint32Array(256)
+  const list = new IdList()
+  let entry = 0
   sets.forEach((set, s) => {
-    for (let i = 0; i < set.length; i++) {
-      const own = set.labels(i)
-      const key = labelsKey(own)
-      const known = byKey.get(key)
-      if (known !== undefined) places[known]!.push(s, i)
+    starts[s] = entry
+    const reader = set.idReader(ids)
+    for (let i = 0; i < set.length; i++, entry++) {
+      list.length = 0
+      reader(i, list)
+      const known = merged.count
+      const series = merged.add(list)
+      if (series < known) next[last[series]!] = entry
       else {
-        byKey.set(key, labels.length)
-        labels.push(own)
-        places.push([s, i])
+        if (series === first.length) {
+          first = growUint32(first, series * 2)
+          last = growUint32(last, series * 2)
+        }
+        first[series] = entry
       }
+      last[series] = entry
     }
   })
   const part = new SampleColumns()
+  const read = (s: number, at: number, into: SampleColumns): void => sets[s]!.read(at - starts[s]!, into)
   return {
-    length: labels.length,
-    labels: (index) => labels[index]!,
+    length: merged.count,
+    labels: (index) => merged.labels(index),
     read: (index, into) => {
-      const place = places[index]!
-      sets[place[0]!]!.read(place[1]!, into)
-      for (let k = 2; k < place.length; k += 2) {
-        sets[place[k]!]!.read(place[k + 1]!, part)
+      let at = first[index]!
+      let s = setOf(starts, at, 0)
+      read(s, at, into)
+      while (at !== last[index]!) {
+        at = next[at]!
+        s = setOf(starts, at, s + 1)
+        read(s, at, part)
         mergeInto(into, part)
       }
     },
   }
+}
+
+/** The set an entry belongs to: it is not before `from`. */
+function setOf(starts: Uint32Array, entry: number, from: number): number {
+  let low = from
+  let high = starts.length - 1
+  while (low < high) {
+    const middle = (low + high + 1) >>> 1
+    if (starts[middle]! <= entry) low = middle
+    else high = middle - 1
+  }
+  return low
 }
 
 /** Adds the samples of `more`, which are usually all later, to `into`. */

@@ -8,7 +8,7 @@ import { SampleColumns, type SeriesSet } from '../../../src/model/samples.ts'
 import { ChunkStore } from '../../../src/tsdb/head/chunk-store.ts'
 import { Head } from '../../../src/tsdb/head/head.ts'
 import { readSeries } from '../../../src/tsdb/head/read.ts'
-import { mergedSource, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
+import { mergedSource, type PartSet, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
 
 type Samples = [time: number, value: number][]
@@ -19,9 +19,10 @@ function partOf(series: ReadonlyMap<string, { labels: Labels; samples: Samples }
   return {
     minTime: -Infinity,
     maxTime: Infinity,
-    select: (_matchers: readonly CompiledMatcher[], startMs, endMs): SeriesSet => ({
+    select: (_matchers: readonly CompiledMatcher[], startMs, endMs): PartSet => ({
       length: all.length,
       labels: (i) => all[i]!.labels,
+      idReader: (ids) => (i, into) => all[i]!.labels.forEach((text) => into.push(ids.of(text))),
       read: (i, into) => {
         into.clear()
         for (const [time, value] of all[i]!.samples) if (time >= startMs && time <= endMs) into.push(time, value)

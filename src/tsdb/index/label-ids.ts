@@ -1,0 +1,36 @@
+// Label sets as numbers, for the time of one select: every distinct name or value gets an id, a label set is the list of its ids in label order.
+
+/** Ids of texts: 1, 2, 3 … */
+export class LabelIds {
+  readonly #ids = new Map<string, number>()
+  readonly #texts: string[] = ['']
+
+  of(text: string): number {
+    let id = this.#ids.get(text)
+    if (id === undefined) {
+      id = this.#texts.length
+      this.#texts.push(text)
+      this.#ids.set(text, id)
+    }
+    return id
+  }
+
+  text(id: number): string {
+    return this.#texts[id]!
+  }
+}
+
+/** A label set that is being put together: ids of name, value, name, value … in label order. */
+export class IdList {
+  length = 0
+  ids = new Uint32Array(64)
+
+  push(id: number): void {
+    if (this.length === this.ids.length) {
+      const grown = new Uint32Array(this.length * 2)
+      grown.set(this.ids)
+      this.ids = grown
+    }
+    this.ids[this.length++] = id
+  }
+}

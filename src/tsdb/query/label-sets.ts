@@ -1,0 +1,75 @@
+// Distinct label sets in one column of ids: those of several blocks and the head are told equal by comparing numbers, and a million of them need no
+// strings of their own.
+import type { Labels } from '../../model/labels.ts'
+import { growUint32 } from '../head/columns.ts'
+import type { IdList, LabelIds } from '../index/label-ids.ts'
+
+export class LabelSets {
+  /** Sets are numbered from 0. */
+  count = 0
+  readonly #ids: LabelIds
+  #column = new Uint32Array(1024)
+  /** Per set: where its ids start; one more entry for the end of the last. */
+  #starts = new Uint32Array(129)
+  #hashes = new Uint32Array(128)
+  /** Open addressing: set + 1, 0 = free. */
+  #table = new Uint32Array(256)
+
+  constructor(ids: LabelIds) {
+    this.#ids = ids
+  }
+
+  /** The number of a label set; it is `count` before the call where it is new. */
+  add({ ids, length }: IdList): number {
+    let hash = length
+    for (let i = 0; i < length; i++) {
+      hash = Math.imul(hash ^ ids[i]!, 0x9e3779b1)
+      hash ^= hash >>> 15
+    }
+    hash = Math.imul(hash, 0x85ebca6b)
+    hash = (hash ^ (hash >>> 13)) >>> 0
+    const mask = this.#table.length - 1
+    let slot = hash & mask
+    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
+      if (this.#hashes[entry - 1] === hash && this.#equals(entry - 1, ids, length)) return entry - 1
+    }
+    const set = this.count++
+    const start = this.#starts[set]!
+    if (start + length > this.#column.length) this.#column = growUint32(this.#column, Math.max(start + length, this.#column.length * 2))
+    for (let i = 0; i < length; i++) this.#column[start + i] = ids[i]!
+    if (set >= this.#hashes.length) {
+      this.#hashes = growUint32(this.#hashes, set * 2)
+      this.#starts = growUint32(this.#starts, set * 2 + 1)
+    }
+    this.#starts[set + 1] = start + length
+    this.#hashes[set] = hash
+    if (this.count * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
+    else this.#table[slot] = set + 1
+    return set
+  }
+
+  labels(set: number): Labels {
+    const start = this.#starts[set]!
+    const end = this.#starts[set + 1]!
+    const out = new Array<string>(end - start)
+    for (let i = start; i < end; i++) out[i - start] = this.#ids.text(this.#column[i]!)
+    return out
+  }
+
+  #equals(set: number, ids: Uint32Array, length: number): boolean {
+    const start = this.#starts[set]!
+    if (this.#starts[set + 1]! - start !== length) return false
+    for (let i = 0; i < length; i++) if (this.#column[start + i] !== ids[i]) return false
+    return true
+  }
+
+  #rehash(size: number): void {
+    const table = new Uint32Array(size)
+    for (let set = 0; set < this.count; set++) {
+      let slot = this.#hashes[set]! & (size - 1)
+      while (table[slot] !== 0) slot = (slot + 1) & (size - 1)
+      table[slot] = set + 1
+    }
+    this.#table = table
+  }
+}
