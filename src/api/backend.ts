@@ -9,6 +9,7 @@ import type {
   RuleGroupStatus,
   TargetMetadata,
 } from '../../protocols/bus/status.ts'
+import type { PprofProfile } from '../../protocols/pprof/profile.ts'
 import type { Cancellation } from '../base/cancel.ts'
 import type { MetricFamily } from '../base/metrics.ts'
 import type { Appender } from '../model/appender.ts'
@@ -252,9 +253,18 @@ export interface AssetsBackend {
   find(path: string): Promise<Readonly<{ bytes: Uint8Array; contentType: string }> | null>
 }
 
+/** What /debug/pprof serves, as plain data; the edge encodes it. */
 export interface ProfilesBackend {
-  /** `kind` as in Go: heap, profile, goroutine, …; gzipped pprof protobuf. Null: not supported. */
-  take(kind: string, seconds: number, signal: AbortSignal): Promise<Uint8Array | null>
+  /** Of all threads, for so long or until the signal fires. Throws UNAVAILABLE while another one runs. */
+  cpu(seconds: number, withIdle: boolean, signal: AbortSignal): Promise<PprofProfile>
+  /** What is on the heaps. */
+  heap(collect: boolean): Promise<PprofProfile>
+  /** What is allocated within so long. Throws UNAVAILABLE while another one runs. */
+  allocations(seconds: number, signal: AbortSignal): Promise<PprofProfile>
+  goroutines(): PprofProfile
+  threads(): PprofProfile
+  contentions(): PprofProfile
+  commandLine(): readonly string[]
 }
 
 /** The part of src/ports Clock the edge uses. */

@@ -1,8 +1,10 @@
 // Everything outside of /api/v1: health, life cycle, own metrics, version, redirects, pages, files (FEATURES 6.44–6.47).
 import { messageOf } from '../base/errors.ts'
+import { pathOf } from '../base/url-path.ts'
 import { writeFamilies, writtenContentTypes, writtenFormat } from '../../protocols/exposition/write.ts'
-import { noContent, plain, plainError, type Answer } from './envelope.ts'
+import { plain, plainError, type Answer } from './envelope.ts'
 import { landingPage } from './landing-page.ts'
+import { profileAnswer } from './profile-routes.ts'
 import { originOf, type ApiRequest, type Edge, type Route } from './routes.ts'
 
 /** Paths the browser app draws; a server does not have `/agent`, an agent has only the status pages. */
@@ -79,7 +81,7 @@ export function manageRoutes(edge: Edge): Route[] {
       path: '/debug/*',
       label: '/debug/*subpath',
       needsReady: false,
-      handler: (request) => profile(edge, request),
+      handler: (request) => profileAnswer(edge, request),
     },
     ...[...statusPages, ...(options.agent ? ['/agent'] : serverPages)].map((path): Route => ({
       methods: get,
@@ -113,12 +115,6 @@ export function manageRoutes(edge: Edge): Route[] {
     })
   }
   return routes
-}
-
-/** Path of a URL without a trailing slash: '' for the root. */
-export function pathOf(url: string): string {
-  const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? ''
-  return path.replace(/\/+$/, '')
 }
 
 /** A query is put into a header and into HTML as it came: only what a URL may hold. */
@@ -163,28 +159,5 @@ async function consolePage(edge: Edge, request: ApiRequest): Promise<Answer> {
     return { status: 200, contentType: 'text/html; charset=utf-8', body: html }
   } catch (thrown) {
     return plainError(500, messageOf(thrown))
-  }
-}
-
-async function profile(edge: Edge, { parameters, form, signal, path }: ApiRequest): Promise<Answer> {
-  const rest = parameters['*'] ?? ''
-  if (rest === 'pprof') {
-    const to = `${pathOf(edge.options.externalUrl)}${path}/`
-    return { status: 301, contentType: 'text/html; charset=utf-8', body: '', headers: { Location: to } }
-  }
-  const { profiles } = edge.backend
-  const seconds = form.first('seconds')
-  const duration = seconds === '' ? 30 : Number(seconds)
-  if (!rest.startsWith('pprof/') || profiles === null) return plainError(404, '404 page not found')
-  if (!Number.isFinite(duration) || duration < 0 || duration > 600) return plainError(400, 'seconds must be a number from 0 to 600')
-  const kind = rest.slice('pprof/'.length)
-  const bytes = await profiles.take(kind, duration, signal)
-  if (signal.aborted) return noContent
-  if (bytes === null) return plainError(404, `Unknown profile ${JSON.stringify(kind)}`)
-  return {
-    status: 200,
-    contentType: 'application/octet-stream',
-    body: [bytes],
-    headers: { 'Content-Disposition': `attachment; filename="${kind.replace(/[^a-z]/g, '')}"` },
   }
 }

@@ -1,6 +1,7 @@
 import { appendAll } from '../base/append-all.ts'
 import { PromhiveError, messageOf } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { pathOf } from '../base/url-path.ts'
 import type { Appender } from '../model/appender.ts'
 import type { PromqlFeatures } from '../promql/ast.ts'
 import { labelsMap } from '../template/alert-template.ts'
@@ -382,10 +383,4 @@ function statusOf(rule: Rule): RuleStatus {
     annotations: alerting.options.annotations,
     alerts,
   }
-}
-
-/** The path of a URL, without a trailing slash. */
-export function pathOf(url: string): string {
-  const match = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)
-  return (match?.[1] ?? '').replace(/\/+$/, '')
 }

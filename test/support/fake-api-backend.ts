@@ -325,3 +325,12 @@ export async function startRig(options: Partial<ApiOptions> = {}): Promise<Rig> 
   )
   return { api, backend, notifications, url: `http://${api.addresses[0]}` }
 }
+
+export async function withRig(options: Parameters<typeof startRig>[0], run: (rig: Rig) => Promise<void>): Promise<void> {
+  const rig = await startRig(options)
+  try {
+    await run(rig)
+  } finally {
+    await rig.api.close(0)
+  }
+}

@@ -6,7 +6,7 @@ import { PromhiveError } from '../../base/errors.ts'
 import type { MetricsRegistry } from '../../base/metrics.ts'
 import { printDuration } from '../../model/duration.ts'
 import type { Appender } from '../../model/appender.ts'
-import type { ApiBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
+import type { ApiBackend, ProfilesBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
@@ -39,6 +39,7 @@ export type BackendParts = Readonly<{
   reloadSucceeded: () => boolean
   storage: () => Storage
   queries: () => QueryService
+  profiles: ProfilesBackend
   /** A question to this node's control plane. */
   ask: <Q, A>(channel: Channel<Q, A>, question: Q) => Promise<A>
 }>
@@ -90,7 +91,7 @@ export function apiBackend(parts: BackendParts): ApiBackend {
     }),
     ui: null,
     userAssets: userAssets(settings.flags['web.user-assets']),
-    profiles: null,
+    profiles: parts.profiles,
   }
 }
 

@@ -70,8 +70,10 @@ export async function serve(argv: readonly string[]): Promise<number> {
   await import('../../api/server.ts')
   await import('./roles.ts')
   const { Server } = await import('./server.ts')
+  const { nodeProfiler } = await import('../../ports/node/profiler.ts')
+  const profiler = nodeProfiler(compute, logger.child({ component: 'web' }))
   const ended = Promise.withResolvers<void>()
-  const server = new Server(settings, logger, loaded, opening, () => ended.resolve())
+  const server = new Server(settings, logger, loaded, opening, profiler, () => ended.resolve())
   const end = (signal: string): void => {
     logger.warn({ signal }, 'Received an OS signal, exiting gracefully...')
     ended.resolve()
@@ -81,7 +83,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   process.on('SIGHUP', () => void server.reload().catch(() => {}))
   try {
     await server.start()
-    tidyOnceLater()
+    tidyOnceLater(() => profiler.watch())
     await ended.promise
     await server.stop()
     logger.info({}, 'See you next time!')
@@ -98,12 +100,13 @@ export async function serve(argv: readonly string[]): Promise<number> {
  * Starting leaves some 40 MB of dead modules, configuration and first scrapes behind, and what follows makes so little garbage that V8 would keep
  * them for hours: one whole collection gives them back. What was compiled is written to the cache by then: the process may not end in order.
  */
-function tidyOnceLater(): void {
+function tidyOnceLater(tidied: () => void): void {
   v8.setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   v8.setFlagsFromString('--no-expose-gc')
   setTimeout(() => {
     collect()
     module.flushCompileCache()
+    tidied()
   }, 15_000).unref()
 }

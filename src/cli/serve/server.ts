@@ -9,6 +9,7 @@ import { MetricsRegistry } from '../../base/metrics.ts'
 import { startApi, type Api } from '../../api/server.ts'
 import { Notifications, notices } from '../../api/notifications.ts'
 import type { Clock, Timer } from '../../ports/clock.ts'
+import type { Profiler } from '../../ports/profiler.ts'
 import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
@@ -23,6 +24,7 @@ import { buildInfo } from './build-info.ts'
 import { checksumOf, loadConfiguration, type Loaded } from './configuration.ts'
 import { DeferredAppender } from './deferred-appender.ts'
 import { processMetrics } from './process-metrics.ts'
+import { profilesBackend } from './profiles.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
 import { storageSettings } from './node-storage.ts'
@@ -50,6 +52,7 @@ export class Server {
     'Timestamp of the last successful configuration reload.',
   )
   readonly #opening: Promise<Storage>
+  readonly #profiler: Profiler
   readonly #onQuit: () => void
   #loaded: Loaded
   #lastConfigMs = 0
@@ -61,8 +64,9 @@ export class Server {
   #timers: Timer[] = []
 
   /** @param opening the storage, which is under way: this server closes it. */
-  constructor(settings: Settings, logger: Logger, loaded: Loaded, opening: Promise<Storage>, onQuit: () => void) {
+  constructor(settings: Settings, logger: Logger, loaded: Loaded, opening: Promise<Storage>, profiler: Profiler, onQuit: () => void) {
     this.#opening = opening
+    this.#profiler = profiler
     this.#settings = settings
     this.#logger = logger
     this.#onQuit = onQuit
@@ -227,6 +231,14 @@ export class Server {
       reloadSucceeded: () => this.#reloadSuccessful.value === 1,
       storage: () => present(this.#storage),
       queries: () => present(this.#roles).queries,
+      profiles: profilesBackend({
+        profiler: this.#profiler,
+        clock: this.#clock,
+        version: buildInfo.version,
+        actors: () => this.#roles?.runtime.list() ?? [],
+        resources: () => process.getActiveResourcesInfo(),
+        commandLine: process.argv,
+      }),
       ask: async (channel, question) => present(this.#roles).control.ask(channel, question),
     }
   }

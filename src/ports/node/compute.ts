@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Compute, Lane, LaneEntry, LanePort } from '../compute.ts'
+import type { ProfileAnswer, ProfileOrder } from './thread-profiler.ts'
 
 export type NodeComputeOptions = Readonly<{
   /** Default: one per core but one. */
@@ -15,39 +16,74 @@ export type NodeComputeOptions = Readonly<{
 /** What the thread is given; its first message is the lane's setup. */
 export type LaneStart = Readonly<{ module: string; port: MessagePort }>
 /** What the thread says on its parent port; everything else goes over the lane's own port. */
-export type LaneNotice = Readonly<{ kind: 'ready' }>
+export type LaneNotice =
+  | Readonly<{ kind: 'ready' }>
+  | Readonly<{ kind: 'profile'; id: number; answer: ProfileAnswer }>
+  | Readonly<{ kind: 'no profile'; id: number; why: string }>
+/** What the thread is told on it, after its setup. */
+export type ThreadOrder = Readonly<{ kind: 'profile'; id: number; order: ProfileOrder }>
 
 export interface NodeCompute extends Compute {
   /** Starts threads that load the program now, for lanes that are started later: what the main thread does meanwhile costs no time. */
   prepare(entry: LaneEntry, count: number): void
+  /** Threads of lanes that run now. `profile` rejects where the thread ends before it answers. */
+  threads(): readonly Readonly<{ name: string; profile: (order: ProfileOrder) => Promise<ProfileAnswer> }>[]
 }
 
-type Thread = { readonly module: string; readonly worker: Worker; readonly port: MessagePort; why: string; exited: boolean }
+type Thread = {
+  readonly name: string
+  readonly module: string
+  readonly worker: Worker
+  readonly port: MessagePort
+  readonly profiles: Map<number, PromiseWithResolvers<ProfileAnswer>>
+  why: string
+  ready: boolean
+  exited: boolean
+}
 
 export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
   let ids = 0
   const prepared: Thread[] = []
   const program = new URL('./lane-thread.js', import.meta.url)
+  const threads = new Set<Thread>()
+  let orders = 0
   const thread = (entry: LaneEntry): Thread => {
     const { port1, port2 } = new MessageChannel()
     const start: LaneStart = { module: entry.module.href, port: port2 }
+    const name = `lane-${++ids}`
     const worker = new Worker(program, {
-      name: `lane-${++ids}`,
+      name,
       workerData: start,
       transferList: [port2],
       ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
     })
-    const made: Thread = { module: start.module, worker, port: port1, why: '', exited: false }
+    const made: Thread = { name, module: start.module, worker, port: port1, profiles: new Map(), why: '', ready: false, exited: false }
+    threads.add(made)
     worker.on('error', (thrown) => (made.why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown)))
     worker.on('exit', (code) => {
       made.exited = true
       made.why ||= `exit code ${code}`
+      threads.delete(made)
+      for (const { reject } of made.profiles.values()) reject(new PromhiveError('UNAVAILABLE', `${name} ended: ${made.why}`))
       port1.close()
     })
     return made
   }
   return {
     lanesDefault: options.lanes ?? Math.max(1, availableParallelism() - 1),
+    threads: () =>
+      [...threads]
+        .filter(({ ready }) => ready)
+        .map(({ name, worker, profiles }) => ({
+          name,
+          async profile(order) {
+            const id = ++orders
+            const answer = Promise.withResolvers<ProfileAnswer>()
+            profiles.set(id, answer)
+            worker.postMessage({ kind: 'profile', id, order } satisfies ThreadOrder)
+            return answer.promise.finally(() => profiles.delete(id))
+          },
+        })),
     prepare(entry, count) {
       for (let i = 0; i < count; i++) {
         const made = thread(entry)
@@ -63,13 +99,15 @@ export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
       worker.ref()
       const port = portOf(made.port)
       return new Promise<Lane>((resolve, reject) => {
-        let ready = false
-        worker.on('message', (_: LaneNotice) => {
-          ready = true
+        worker.on('message', (notice: LaneNotice) => {
+          if (notice.kind === 'profile') made.profiles.get(notice.id)?.resolve(notice.answer)
+          else if (notice.kind === 'no profile') made.profiles.get(notice.id)?.reject(new PromhiveError('UNAVAILABLE', notice.why))
+          if (notice.kind !== 'ready') return
+          made.ready = true
           resolve({ id, ...port, end: async () => void ((made.why ||= 'ended'), await worker.terminate()) })
         })
         worker.on('exit', () => {
-          if (!ready) reject(new PromhiveError('INTERNAL', `cannot start lane ${id}: ${made.why}`, { lane: id }))
+          if (!made.ready) reject(new PromhiveError('INTERNAL', `cannot start lane ${id}: ${made.why}`, { lane: id }))
           onExit(made.why)
         })
         worker.postMessage(setup)

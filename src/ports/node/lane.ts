@@ -1,12 +1,26 @@
 // What a lane's thread does: loads the lane's program and runs it on the port it was given.
 import { parentPort, workerData } from 'node:worker_threads'
 import type { LaneEntry } from '../compute.ts'
-import { portOf, type LaneNotice, type LaneStart } from './compute.ts'
+import { messageOf } from '../../base/errors.ts'
+import { portOf, type LaneNotice, type LaneStart, type ThreadOrder } from './compute.ts'
+import type { ThreadProfiler } from './thread-profiler.ts'
 
 const start = workerData as LaneStart
 const setup = new Promise<unknown>((resolve) => parentPort!.once('message', resolve))
 const program = (await import(start.module)) as { lane?: (...args: Parameters<LaneEntry['inline']>) => void | Promise<void> }
 if (program.lane === undefined) throw new Error(`BUG: ${start.module} exports no function "lane"`)
 await program.lane(portOf(start.port), await setup)
-const ready: LaneNotice = { kind: 'ready' }
-parentPort!.postMessage(ready)
+const tell = (notice: LaneNotice): void => parentPort!.postMessage(notice)
+
+// the inspector is loaded when it is wanted
+let profiler: Promise<ThreadProfiler> | null = null
+parentPort!.on('message', ({ id, order }: ThreadOrder) => {
+  profiler ??= import('./thread-profiler.ts').then((loaded) => new loaded.ThreadProfiler())
+  profiler
+    .then((mine) => mine.do(order))
+    .then(
+      (answer) => tell({ kind: 'profile', id, answer }),
+      (thrown: unknown) => tell({ kind: 'no profile', id, why: messageOf(thrown) }),
+    )
+})
+tell({ kind: 'ready' })

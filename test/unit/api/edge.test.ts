@@ -6,16 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { notices } from '../../../src/api/notifications.ts'
 import { utf8Bytes } from '../../../src/base/bytes.ts'
 import { PromhiveError } from '../../../src/base/errors.ts'
-import { startRig, type Rig } from '../../support/fake-api-backend.ts'
-
-async function withRig(options: Parameters<typeof startRig>[0], run: (rig: Rig) => Promise<void>): Promise<void> {
-  const rig = await startRig(options)
-  try {
-    await run(rig)
-  } finally {
-    await rig.api.close(0)
-  }
-}
+import { startRig, withRig } from '../../support/fake-api-backend.ts'
 
 /** Without fetch's own ideas of headers and decompression. */
 function raw(
@@ -331,7 +322,6 @@ describe('paths', () => {
       const broken = await fetch(`${url}/consoles/broken`)
       expect([broken.status, await broken.text()]).toEqual([500, 'template: line 1: bad\n'])
       expect((await fetch(`${url}/debug/pprof/heap`)).status).toBe(404)
-      backend.profiles = { take: (kind, seconds) => Promise.resolve(kind === 'profile' ? utf8Bytes(String(seconds)) : null) }
     }))
 })
 
