@@ -28,14 +28,18 @@ const seriesPerStep = 256
 type Member = Readonly<{ member: number; labels: Labels }>
 type Target = Readonly<{ directory: string; ulid: string; start: number; end: number; hints: readonly string[] }>
 
+export type BlockCutParts = Readonly<{ disk: Disk; clock: Clock; metrics: BlockMetrics; segmentBytesMax: number }>
+
 export class BlockCut {
   readonly #disk: Disk
-  readonly #metrics: BlockMetrics
   readonly #clock: Clock
-  constructor(disk: Disk, metrics: BlockMetrics, clock: Clock) {
+  readonly #metrics: BlockMetrics
+  readonly #segmentBytesMax: number
+  constructor({ disk, clock, metrics, segmentBytesMax }: BlockCutParts) {
     this.#disk = disk
-    this.#metrics = metrics
     this.#clock = clock
+    this.#metrics = metrics
+    this.#segmentBytesMax = segmentBytesMax
   }
 
   /**
@@ -175,7 +179,7 @@ export class BlockCut {
     chunksOf: (series: number) => ChunkData[],
   ): Generator<void, boolean> {
     const { deletions } = shard
-    const writer = new BlockWriter(this.#disk, directory, ulid)
+    const writer = new BlockWriter(this.#disk, directory, ulid, this.#segmentBytesMax)
     let finished = false
     this.#metrics.writing++
     try {

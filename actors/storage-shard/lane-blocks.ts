@@ -10,9 +10,10 @@ import type { CompiledMatcher } from '../../src/model/matching.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import { blockNames, deleteBlock, linkBlock } from '../../src/tsdb/block/directory.ts'
-import { blockHints, encodeMeta, type BlockMeta } from '../../src/tsdb/block/meta.ts'
+import { blockHints, encodeMeta, readMeta, type BlockMeta } from '../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
+import { repairIndexVersion } from '../../src/tsdb/block/repair.ts'
 import { compactBlocks } from '../../src/tsdb/compact/merge.ts'
 import { blockGroups, blockRanges, planCompaction } from '../../src/tsdb/compact/plan.ts'
 import type { ReadViews } from '../../src/tsdb/head/read-view.ts'
@@ -65,7 +66,7 @@ export class LaneBlocks {
     this.#setup = setup
     this.#log = log
     this.#options = setup.blocks
-    this.#cut = new BlockCut(disk, this.#metrics, clock)
+    this.#cut = new BlockCut({ disk, clock, metrics: this.#metrics, segmentBytesMax: setup.blockSegmentBytesMax })
     this.deletions = new BlockDeletions({ disk, dataDirectory: setup.dataDirectory, log, blocksOf: (shard) => this.#blocksOf(shard) })
   }
 
@@ -268,7 +269,7 @@ export class LaneBlocks {
   #plan(): BlockReader[] {
     const ranges = blockRanges(this.#setup.chunkRangeMs, Math.max(this.#setup.chunkRangeMs, this.#options.maxBlockMs))
     for (const group of blockGroups(this.#inOrder().map(({ meta }) => meta))) {
-      const plan = planCompaction(group, ranges)
+      const plan = planCompaction(group, ranges, this.#options.mergeOverlapping)
       // a block whose compaction failed is left alone: as part of an overlap it would be tried for ever
       if (plan.length > 0 && !plan.some(({ compaction }) => compaction.failed)) return plan.map(({ ulid }) => this.#blocks.get(ulid)!)
     }
@@ -279,7 +280,7 @@ export class LaneBlocks {
   *#compact(plan: readonly BlockReader[]): Generator<void, 'done' | 'failed' | 'changed'> {
     const started = this.#clock.monotonicMs()
     const tombstones = plan.map((block) => block.tombstones)
-    const steps = compactBlocks(this.#disk, this.#setup.dataDirectory, plan)
+    const steps = compactBlocks(this.#disk, this.#setup.dataDirectory, plan, this.#setup.blockSegmentBytesMax)
     this.#compacting = plan
     this.#metrics.writing++
     let ended = false
@@ -415,13 +416,26 @@ export class LaneBlocks {
     }
   }
 
+  /** Null where another worker will say what is wrong with it: the first one looks after blocks of others. */
+  #metaOf(path: string): BlockMeta | null {
+    try {
+      return readMeta(this.#disk, path)
+    } catch (thrown) {
+      if (this.#setup.lane > 0) return null
+      if (!repairIndexVersion(this.#disk, path)) throw thrown
+      this.#log.warn({ path }, 'the versions in a block of an old Prometheus are put right')
+      return readMeta(this.#disk, path)
+    }
+  }
+
   /** A block that cannot be read is left alone and named in the log; everything else goes on being served. */
   #openBlock(ulid: string): void {
     if (this.#blocks.has(ulid)) return
     const path = `${this.#setup.dataDirectory}/${ulid}`
     try {
+      const meta = this.#metaOf(path)
+      if (meta === null || !this.#setup.shards.includes(shardOf(meta))) return
       const block = BlockReader.open(this.#disk, this.#cache, path)
-      if (!this.#setup.shards.includes(shardOf(block.meta))) return block.close()
       this.#blocks.set(ulid, block)
       this.#parts = null
       this.#broken.delete(ulid)

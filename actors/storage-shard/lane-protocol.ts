@@ -11,6 +11,8 @@ export type LaneSetup = Readonly<{
   shardsTotal: number
   samplesPerChunk: number
   chunkRangeMs: number
+  /** Of a file of chunks in a block. */
+  blockSegmentBytesMax: number
   /** Chunk bytes of the head kept in memory. */
   residentBytesMax: number
   exemplarsMax: number
@@ -29,6 +31,8 @@ export type BlockOptions = Readonly<{
   /** Of the disk, 0–100; wins over `retentionBytes` where it is not 0. */
   retentionPercentage: number
   maxBlockMs: number
+  /** Whether blocks that overlap are merged. */
+  mergeOverlapping: boolean
 }>
 
 /** A block, as retention looks at it. */

@@ -11,7 +11,12 @@ import { backOffMs, restartDefault } from '../runtime/back-off.ts'
 import { publisherEpochs } from './shard.ts'
 import { cancelSlots, type FromLane, type LaneRecord, type LaneSetup, type ToLane } from './lane-protocol.ts'
 
+/** How far a start has come: records of the log to replay, and those that are applied. */
+export type ReplayProgress = { total: number; done: number }
+
 export type LanesOptions = Readonly<{
+  /** Kept up to date. */
+  replay: ReplayProgress
   compute: Compute
   entry: LaneEntry
   clock: Clock
@@ -59,8 +64,7 @@ export class Lanes {
   #stopping = false
   /** Newest epoch any shard has seen, in snapshots or in the log. */
   publisher = 0
-  /** Records to replay at start, and how many are done. */
-  replay = { total: 0, done: 0 }
+  readonly replay: ReplayProgress
   /** Starts of workers that had ended. */
   restarts = 0
   /** Records that shards had to do without, because the log was damaged. */
@@ -68,6 +72,7 @@ export class Lanes {
 
   constructor(options: LanesOptions) {
     this.#options = options
+    this.replay = options.replay
     const { lanes, setup } = options
     this.#running = Array.from({ length: lanes }, (_, index) => ({
       index,
@@ -183,7 +188,7 @@ export class Lanes {
           const shard = offsets[i]!
           const offset = offsets[i + 1]!
           running.applied.set(shard, offset)
-          this.replay.done++
+          if (this.replay.done < this.replay.total) this.replay.done++
           this.#options.onApplied(shard, offset, refusals?.get(i) ?? null)
         }
         return

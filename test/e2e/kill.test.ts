@@ -130,6 +130,10 @@ it.for(lives)('loses no acknowledged sample%s', { timeout: long ? 1_800_000 : 18
       const acknowledged = await load.check(server)
       expect(acknowledged).toBeGreaterThan(last)
       last = acknowledged
+      // what a start has replayed stays to be seen, however much comes after it
+      const { min, max, current } = await server.api<{ min: number; max: number; current: number }>('status/walreplay')
+      expect({ min, current }).toEqual({ min: 0, current: max })
+      expect(max).toBeGreaterThan(0)
     }
     const loads = Array.from({ length: writers }, (_, writer) => load.write(server, writer, rng))
     const before = load.batches

@@ -22,8 +22,9 @@ const options: WorldOptions = {
   chunkRangeMs: 2 * hourMs,
   walSegmentBytes: 1 << 20,
   exemplarsMax: 10,
-  blocks: { retentionMs, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 6 * hourMs },
+  blocks: { retentionMs, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 6 * hourMs, mergeOverlapping: true },
   outOfOrderTimeWindowMs: lateWindowMs,
+  blockSegmentBytesMax: 512 << 20,
   staleSeriesCompactionThreshold: 0,
   sliceMs: 8,
 }

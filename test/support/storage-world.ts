@@ -15,6 +15,7 @@ export type WorldOptions = Readonly<{
   samplesPerChunk: number
   chunkRangeMs: number
   walSegmentBytes: number
+  blockSegmentBytesMax: number
   exemplarsMax: number
   blocks: BlockOptions
   outOfOrderTimeWindowMs: number
@@ -30,8 +31,9 @@ export const smallWorld: WorldOptions = {
   samplesPerChunk: 8,
   chunkRangeMs: 240_000,
   walSegmentBytes: 8 << 10,
+  blockSegmentBytesMax: 512 << 20,
   exemplarsMax: 4,
-  blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 720_000 },
+  blocks: { retentionMs: 0, retentionBytes: 0, retentionPercentage: 0, maxBlockMs: 720_000, mergeOverlapping: true },
   outOfOrderTimeWindowMs: 0,
   staleSeriesCompactionThreshold: 0,
   sliceMs: 0,

@@ -20,6 +20,7 @@ import { queryLanguage } from './language.ts'
 import { consoles, userAssets } from './pages.ts'
 import { adminBackend, selectExemplars, seriesBackend, tsdbStatus } from './series-backend.ts'
 import type { Settings } from './settings.ts'
+import type { ReplayProgress } from '../../../actors/storage-shard/lanes.ts'
 import type { Storage } from './storage.ts'
 
 export type BackendParts = Readonly<{
@@ -38,6 +39,8 @@ export type BackendParts = Readonly<{
   lastConfigMs: () => number
   reloadSucceeded: () => boolean
   storage: () => Storage
+  /** How far the storage has come with its start. */
+  replay: () => Readonly<ReplayProgress>
   queries: () => QueryService
   profiles: ProfilesBackend
   /** A question to this node's control plane. */
@@ -141,12 +144,8 @@ function statusBackend(parts: BackendParts): StatusBackend {
         .sort((a, b) => Number(a['minTime']) - Number(b['minTime']))
     },
     walReplay() {
-      try {
-        const { total, done } = parts.storage().lanes.replay
-        return { min: 0, max: total, current: done }
-      } catch {
-        return { min: 0, max: 0, current: 0 }
-      }
+      const { total, done } = parts.replay()
+      return { min: 0, max: total, current: done }
     },
     externalLabels: () => parts.loaded().config.global.externalLabels,
     features: () => featureList(settings),

@@ -6,14 +6,18 @@ import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeRandom } from '../../ports/node/random.ts'
 import type { Loaded } from './configuration.ts'
 import type { Settings } from './settings.ts'
+import type { ReplayProgress } from '../../../actors/storage-shard/lanes.ts'
 import { openStorage, type Storage, type StorageSettings } from './storage.ts'
 
 export type Workers = Readonly<{ compute: Compute; lanes: number }>
 
-/** Resolves when everything that was acknowledged is there again. */
-export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, lanes }: Workers, logger: Logger): Promise<Storage> {
+/** A storage that is being opened: it resolves when everything that was acknowledged is there again. */
+export type OpeningStorage = Readonly<{ storage: Promise<Storage>; replay: Readonly<ReplayProgress> }>
+
+export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, lanes }: Workers, logger: Logger): OpeningStorage {
   const { flags, dataDirectory, features } = settings
-  return openStorage(
+  const replay: ReplayProgress = { total: 0, done: 0 }
+  const storage = openStorage(
     {
       dataDirectory,
       shards: flags['storage.shards'],
@@ -22,11 +26,14 @@ export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, l
       chunkRangeMs: flags['storage.tsdb.min-block-duration'],
       exemplarsMax: features.has('exemplar-storage') ? Math.max(0, loaded.config.storage.exemplarsMax) : 0,
       lockFile: !flags['storage.tsdb.no-lockfile'],
+      blockSegmentBytesMax: flags['storage.tsdb.max-block-chunk-segment-size'] || 512 << 20,
       walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
       ...storageSettings(settings, loaded),
     },
-    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute, logger },
+    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute, logger, replay },
   )
+  storage.catch(() => {}) // the server's start hears of it
+  return { storage, replay }
 }
 
 /** What a configuration says of the storage and may change while it runs. */
@@ -41,6 +48,7 @@ export function storageSettings({ flags }: Settings, { config }: Loaded): Storag
       retentionBytes: retentionSizeBytes,
       retentionPercentage,
       maxBlockMs: Math.max(flags['storage.tsdb.min-block-duration'], flags['storage.tsdb.max-block-duration'] || longest),
+      mergeOverlapping: flags['storage.tsdb.allow-overlapping-compaction'],
     },
     outOfOrderTimeWindowMs,
     staleSeriesCompactionThreshold,

@@ -27,7 +27,7 @@ import { processMetrics } from './process-metrics.ts'
 import { profilesBackend } from './profiles.ts'
 import { Roles } from './roles.ts'
 import type { Settings } from './settings.ts'
-import { storageSettings } from './node-storage.ts'
+import { storageSettings, type OpeningStorage } from './node-storage.ts'
 import type { Storage } from './storage.ts'
 import { storageMetrics } from './storage-metrics.ts'
 import { takeOver } from './takeover.ts'
@@ -51,7 +51,7 @@ export class Server {
     'prometheus_config_last_reload_success_timestamp_seconds',
     'Timestamp of the last successful configuration reload.',
   )
-  readonly #opening: Promise<Storage>
+  readonly #opening: OpeningStorage
   readonly #profiler: Profiler
   readonly #onQuit: () => void
   #loaded: Loaded
@@ -64,7 +64,7 @@ export class Server {
   #timers: Timer[] = []
 
   /** @param opening the storage, which is under way: this server closes it. */
-  constructor(settings: Settings, logger: Logger, loaded: Loaded, opening: Promise<Storage>, profiler: Profiler, onQuit: () => void) {
+  constructor(settings: Settings, logger: Logger, loaded: Loaded, opening: OpeningStorage, profiler: Profiler, onQuit: () => void) {
     this.#opening = opening
     this.#profiler = profiler
     this.#settings = settings
@@ -89,7 +89,7 @@ export class Server {
       metrics: this.#metrics,
       notifications: this.#notifications,
     })
-    const storage = await this.#opening
+    const storage = await this.#opening.storage
     this.#storage = storage
     const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
     await takeOver(dataDirectory, tsdb) // before anything newer is appended
@@ -144,7 +144,7 @@ export class Server {
     await this.#roles?.stop()
     await this.#api?.close()
     // where the start has failed, it may be opening still
-    await (await this.#opening.catch(() => null))?.close()
+    await (await this.#opening.storage.catch(() => null))?.close()
     await this.#roles?.close()
   }
 
@@ -230,6 +230,7 @@ export class Server {
       lastConfigMs: () => this.#lastConfigMs,
       reloadSucceeded: () => this.#reloadSuccessful.value === 1,
       storage: () => present(this.#storage),
+      replay: () => this.#opening.replay,
       queries: () => present(this.#roles).queries,
       profiles: profilesBackend({
         profiler: this.#profiler,

@@ -30,6 +30,7 @@ export const actedOnFlags: ReadonlySet<ServeFlagName> = new Set<ServeFlagName>([
   'web.max-connections', 'web.max-notifications-subscribers', 'web.external-url', 'web.route-prefix', 'web.enable-lifecycle',
   'web.enable-admin-api', 'web.user-assets', 'web.console.templates', 'web.console.libraries', 'web.enable-remote-write-receiver', 'web.remote-write-receiver.accepted-protobuf-messages', 'web.page-title',
   'web.cors.origin', 'storage.tsdb.path', 'storage.tsdb.min-block-duration', 'storage.tsdb.max-block-duration',
+  'storage.tsdb.allow-overlapping-compaction', 'storage.tsdb.max-block-chunk-segment-size',
   'storage.tsdb.wal-segment-size', 'storage.tsdb.retention.time', 'storage.tsdb.retention.size', 'storage.tsdb.no-lockfile',
   'storage.tsdb.samples-per-chunk', 'storage.tsdb.block-reload-interval', 'storage.shards', 'storage.workers',
   'storage.remote.read-sample-limit', 'storage.remote.read-concurrent-limit', 'storage.tsdb.wal-compression',

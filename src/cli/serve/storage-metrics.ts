@@ -162,6 +162,7 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       'The timestamp of the oldest exemplar stored in circular storage. Useful to check for what timerange the current exemplar buffer limit allows. This usually means the last timestampfor all exemplars for a typical setup. This is not true though if one of the series timestamp is in future compared to rest series.',
       finite(Math.min(...lanes.map((lane) => lane.exemplarsFromMs))) / 1000,
     ],
+    ['gauge', 'prometheus_tsdb_data_replay_duration_seconds', 'Time taken to replay the data on disk.', storage.openedMs / 1000],
     ['gauge', 'prometheus_tsdb_wal_segment_current', 'Write log segment index that TSDB is currently writing to.', log.lastSegment],
     ['gauge', 'prometheus_tsdb_wal_storage_size_bytes', 'Size of the write log directory.', log.bytes],
     ['counter', 'prometheus_tsdb_wal_writes_failed_total', 'Total number of write log writes that failed.', storage.log.failedWrites],

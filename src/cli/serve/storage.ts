@@ -15,7 +15,7 @@ import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
-import { Lanes } from '../../../actors/storage-shard/lanes.ts'
+import { Lanes, type ReplayProgress } from '../../../actors/storage-shard/lanes.ts'
 import type { BlockOptions, MaintainAnswer } from '../../../actors/storage-shard/lane-protocol.ts'
 import { publisherEpochs } from '../../../actors/storage-shard/shard.ts'
 import { LogMetrics } from './log-metrics.ts'
@@ -29,6 +29,8 @@ export type StorageOptions = Readonly<{
   samplesPerChunk: number
   chunkRangeMs: number
   exemplarsMax: number
+  /** Of a file of chunks in a block. */
+  blockSegmentBytesMax: number
   lockFile: boolean
   walSegmentBytes: number
   blocks: BlockOptions
@@ -47,7 +49,8 @@ export type StorageParts = Readonly<{
   random: Random
   compute: Compute
   logger: Logger
-  onReplay?: (done: number, total: number) => void
+  /** Kept up to date from before anything is opened. */
+  replay?: ReplayProgress
   /** The storage workers' program where it is not node's: a simulation runs it inline over its own disk and clock. */
   laneProgram?: (port: LanePort, setup: unknown) => void
 }>
@@ -123,12 +126,14 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       random,
       log,
       logger,
+      replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
       setup: {
         dataDirectory,
         shardsTotal: layout.shards,
         samplesPerChunk: options.samplesPerChunk,
         chunkRangeMs: options.chunkRangeMs,
+        blockSegmentBytesMax: options.blockSegmentBytesMax,
         residentBytesMax: Math.floor(residentBytesMax / options.lanes),
         exemplarsMax: Math.floor(options.exemplarsMax / options.lanes),
         snapshotEveryMs,

@@ -1,24 +1,20 @@
-// Blocks of Prometheus 2.1 say version 2 in meta.json and 1 in an index of version 2. They are put right when a directory is opened to be written to.
+// Blocks of Prometheus 2.1 say version 2 in meta.json and 1 in an index of version 2. They are put right when they are opened to be served.
 // Source: prometheus tsdb/repair.go.
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import type { Disk } from '../../ports/disk.ts'
-import { blockNames } from './directory.ts'
 import { metaFile } from './meta.ts'
 
-/** Returns the names of the blocks that were repaired. A block whose meta.json cannot be read is left for `openBlocks` to report. */
-export function repairIndexVersions(disk: Disk, directory: string): string[] {
-  return blockNames(disk, directory).filter((ulid) => {
-    const path = `${directory}/${ulid}`
-    const meta = oldMeta(disk, path)
-    if (meta === null) return false
-    const index = disk.read(`${path}/index`)
-    if (index.length > 4) index[4] = 2
-    // meta.json last: until it says 1, the repair is done again
-    replace(disk, `${path}/index`, index)
-    replace(disk, `${path}/${metaFile}`, utf8Bytes(JSON.stringify({ ...meta, version: 1 }, null, '\t')))
-    disk.syncDirectory(path)
-    return true
-  })
+/** True where the block was repaired: it can be opened now. One whose meta.json cannot be read is left as it is. */
+export function repairIndexVersion(disk: Disk, block: string): boolean {
+  const meta = oldMeta(disk, block)
+  if (meta === null) return false
+  const index = disk.read(`${block}/index`)
+  if (index.length > 4) index[4] = 2
+  // meta.json last: until it says 1, the repair is done again
+  replace(disk, `${block}/index`, index)
+  replace(disk, `${block}/${metaFile}`, utf8Bytes(JSON.stringify({ ...meta, version: 1 }, null, '\t')))
+  disk.syncDirectory(block)
+  return true
 }
 
 /** meta.json where it is of version 2, else null. */

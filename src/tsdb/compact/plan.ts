@@ -26,21 +26,22 @@ export function blockGroups(metas: readonly BlockMeta[]): BlockMeta[][] {
 /**
  * The blocks of one group to compact into one now, oldest first; [] where nothing is to be done. Blocks made of a part of the head (stale or
  * selected series) are only compacted among themselves, so that their hint survives.
+ * @param overlapping false: blocks that overlap are left to others.
  */
-export function planCompaction(group: readonly BlockMeta[], ranges: readonly number[]): BlockMeta[] {
+export function planCompaction(group: readonly BlockMeta[], ranges: readonly number[], overlapping = true): BlockMeta[] {
   const stale = group.filter(({ compaction }) => compaction.hints.includes(blockHints.staleSeries))
   const selected = group.filter((meta) => !stale.includes(meta) && meta.compaction.hints.includes(blockHints.selectedSeries))
   const rest = group.filter((meta) => !stale.includes(meta) && !selected.includes(meta))
   for (const part of [rest, stale, selected]) {
-    const plan = planClass(part, ranges)
+    const plan = planClass(part, ranges, overlapping)
     if (plan.length > 0) return plan
   }
   return []
 }
 
-function planClass(metas: readonly BlockMeta[], ranges: readonly number[]): BlockMeta[] {
+function planClass(metas: readonly BlockMeta[], ranges: readonly number[], merges: boolean): BlockMeta[] {
   const sorted = [...metas].sort(byStart)
-  const overlapping = firstOverlap(sorted)
+  const overlapping = merges ? firstOverlap(sorted) : []
   if (overlapping.length > 0) return overlapping
   // the newest block stays as it is for a while: data may still be added beside it
   const settled = sorted.slice(0, -1)

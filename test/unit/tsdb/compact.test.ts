@@ -8,7 +8,7 @@ import { type Interval, withInterval } from '../../../src/tsdb/block/intervals.t
 import { type BlockMeta, newCompaction, noStats } from '../../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../../src/tsdb/block/reader.ts'
-import { repairIndexVersions } from '../../../src/tsdb/block/repair.ts'
+import { repairIndexVersion } from '../../../src/tsdb/block/repair.ts'
 import { isUlid, ulidFrom, ulidTimeMs } from '../../../src/tsdb/block/ulid.ts'
 import { encodeChunks } from '../../../src/tsdb/chunks/encode.ts'
 import { decodeChunk } from '../../../src/tsdb/chunks/decode.ts'
@@ -193,6 +193,21 @@ describe('a compaction plan', () => {
   for (const [name, blocks, expected] of rows) {
     it(name, () => expect(hours(planCompaction(blocks.map(([from, to]) => meta(from, to)).reverse(), ranges))).toEqual(expected))
   }
+  it('leaves blocks that overlap to others where it is told to', () => {
+    const blocks = [meta(0, 2), meta(2, 4), meta(3, 4), meta(4, 6), meta(6, 8)]
+    expect(hours(planCompaction(blocks, ranges))).toEqual([
+      [2, 4],
+      [3, 4],
+    ])
+    // lying in one range, they go into the longer block as in Prometheus
+    expect(hours(planCompaction(blocks, ranges, false))).toEqual([
+      [0, 2],
+      [2, 4],
+      [3, 4],
+      [4, 6],
+    ])
+    expect(planCompaction([meta(0, 2), meta(1, 2), meta(2, 4)], ranges, false)).toEqual([])
+  })
   it('leaves blocks alone that failed before', () => {
     const blocks = [meta(0, 2), meta(2, 4), meta(4, 6), meta(6, 8)]
     blocks[1] = { ...blocks[1]!, compaction: { ...blocks[1]!.compaction, failed: true } }
@@ -544,8 +559,8 @@ describe('a block of Prometheus 2.1', () => {
     expect(() => BlockReader.open(disk, new PageCache(1 << 20), `/data/${ulid}`)).toThrow(
       `cannot read /data/${ulid}/meta.json at byte 0: version: `,
     )
-    expect(repairIndexVersions(disk, '/data')).toEqual([ulid])
-    expect(repairIndexVersions(disk, '/data')).toEqual([])
+    expect(repairIndexVersion(disk, `/data/${ulid}`)).toBe(true)
+    expect(repairIndexVersion(disk, `/data/${ulid}`)).toBe(false)
     disk.remove('/data/01HF00000000000000000000ZZ')
     expect(disk.files).toEqual(whole)
   })
