@@ -23,6 +23,7 @@ import { answerPagesMax } from './lane-answer.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { LaneJobs } from './lane-jobs.ts'
 import { LaneTasks } from './lane-tasks.ts'
+import { SnapshotSchedule } from './snapshot-schedule.ts'
 import { laneRequests, type Answer, type RequestContext } from './lane-requests.ts'
 
 /** `nextTurn`: runs a function when the messages that wait have been handled; default: a timer without delay. */
@@ -72,10 +73,12 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   let newestPublisher = 0
   const caughtUp = new Set<number>()
   const damage = { snapshots: 0, snapshotWrites: 0, snapshotsWritten: 0 }
+  const schedule = new SnapshotSchedule(ports.clock, setup.snapshotTailBytes, (id) => machines.get(id)!.send({ type: 'logGrew' }))
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
     const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damage.snapshots++ })
-    if (found !== null) shard.restore(found)
+    if (found !== null) shard.restore(found.state)
+    schedule.opened(id, found?.bytes ?? 0)
     chunks.sweep(id)
     shards.set(id, shard)
     snapshots.set(id, shard.applied)
@@ -120,6 +123,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
       damage.snapshotsWritten++
       chunks.snapshotTaken(shard.id)
+      schedule.written(shard.id, bytes)
       log.debug(
         { shard: shard.id, applied: shard.applied, bytes, ms: Math.round(ports.clock.monotonicMs() - started) },
         'head snapshot written',
@@ -165,6 +169,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     if (given.op === 'close') {
       jobs.stop()
       tasks.stop()
+      schedule.stop()
       // a shard closes within the call: its last snapshot is written when this goes on
       for (const machine of machines.values()) void machine.stop(0)
       blocks.close()
@@ -177,7 +182,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     switch (given.kind) {
       case 'records':
         head.views.advance()
-        return apply(given.records, state, machines, send)
+        return apply(given.records, state, machines, schedule, send)
       case 'skip':
         startBehindBlocks(shards.get(given.shard)!)
         shards.get(given.shard)!.skip(given.until)
@@ -210,6 +215,7 @@ function apply(
   records: readonly LaneRecord[],
   { shards, blocks }: LaneState,
   machines: Machines,
+  schedule: SnapshotSchedule,
   send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void,
 ): void {
   const offsets = new Float64Array(records.length * 2)
@@ -220,6 +226,7 @@ function apply(
     const shard = shards.get(record.shard)!
     refusals.length = 0
     shard.apply(record.offset, record.publisher, record.sequence, record.bytes, counts, refusals)
+    schedule.applied(record.shard, record.bytes.length)
     offsets[i * 2] = record.shard
     offsets[i * 2 + 1] = record.offset
     if (refusals.length > 0) (refused ??= new Map()).set(i * 2, Uint32Array.from(refusals))

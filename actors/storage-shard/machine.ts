@@ -5,6 +5,7 @@ import { setup } from 'xstate'
  *
  *   starting ──▶ replaying, or ready where a machine before this one has got there
  *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
+ *                             │    or logGrew
  *                             └──windowPassed──▶ cutting ──cutEnded──▶ snapshotting
  *
  * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
@@ -13,7 +14,7 @@ export const storageShard = setup({
   types: {
     input: {} as ShardMachineInput,
     context: {} as ShardMachineInput,
-    events: {} as { type: 'caughtUp' } | { type: 'windowPassed' } | { type: 'cutEnded' } | { type: 'close' },
+    events: {} as { type: 'caughtUp' } | { type: 'logGrew' } | { type: 'windowPassed' } | { type: 'cutEnded' } | { type: 'close' },
   },
   actions: {
     snapshot: ({ context }) => context.snapshot(),
@@ -31,7 +32,7 @@ export const storageShard = setup({
   states: {
     starting: { always: [{ guard: ({ context }) => context.isReplaying, target: 'replaying' }, { target: 'ready' }] },
     replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
-    ready: { after: { untilSnapshot: 'snapshotting' }, on: { windowPassed: 'cutting' } },
+    ready: { after: { untilSnapshot: 'snapshotting' }, on: { logGrew: 'snapshotting', windowPassed: 'cutting' } },
     snapshotting: { entry: 'snapshot', always: 'ready' },
     cutting: { entry: 'cut', on: { cutEnded: 'snapshotting' } },
     closed: { type: 'final', entry: 'snapshot' },

@@ -21,14 +21,14 @@ function snapshotNames(disk: Disk, directory: string): string[] {
 }
 
 /**
- * The state of the newest whole snapshot, with its series put into the head; null where there is none: the log then holds everything.
+ * The state of the newest whole snapshot and its size, with its series put into the head; null where there is none: the log then holds everything.
  * Damaged ones are set aside as `damaged-…` and `onDamaged` is called for each.
  */
 export function loadSnapshot(
   disk: Disk,
   dataDirectory: string,
   given: Readonly<{ shard: number; head: Head; log: Logger; onDamaged: () => void }>,
-): ShardState | null {
+): Readonly<{ state: ShardState; bytes: number }> | null {
   const { shard, head, log, onDamaged } = given
   const directory = shardDirectory(dataDirectory, shard)
   disk.makeDirectory(`${directory}/chunks`)
@@ -39,7 +39,7 @@ export function loadSnapshot(
     try {
       const bytes = disk.read(path)
       problem = checkSnapshot(bytes)
-      if (problem === null) return restoreSnapshot(head, bytes)
+      if (problem === null) return { state: restoreSnapshot(head, bytes), bytes: bytes.length }
     } catch (thrown) {
       // nothing of it is in the head: it is looked at as a whole first
       problem = messageOf(thrown)

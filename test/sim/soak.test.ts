@@ -27,6 +27,7 @@ const options: WorldOptions = {
   blockSegmentBytesMax: 512 << 20,
   staleSeriesCompactionThreshold: 0,
   sliceMs: 8,
+  snapshotTailBytes: 64 << 10,
 }
 
 /** Counters, constants and noise. */
