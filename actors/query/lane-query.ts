@@ -84,7 +84,10 @@ export function queryRequests({ head, blocks, pages }: LaneState): Record<string
       try {
         const budget = budgetOf(request, context, view)
         const packed: ReturnType<typeof packLeafResult>[] = []
-        for (const leaf of leaves) packed.push(packLeafResult(yield* leafSteps(leaf, sourceOf(view), budget)))
+        for (const leaf of leaves) {
+          packed.push(packLeafResult(yield* leafSteps(leaf, sourceOf(view), budget)))
+          if (budget.takePause()) yield
+        }
         return { body: packed.map(({ message }) => message), transfer: packed.flatMap(({ transfer }) => transfer) }
       } finally {
         view.close()
@@ -95,12 +98,12 @@ export function queryRequests({ head, blocks, pages }: LaneState): Record<string
       const going = coordinated.get(id)
       if (going === undefined) throw new Error(`BUG: query ${id} is not known`)
       going.context = context
-      going.planned.stages[going.stage]!.forEach((leaf, i) =>
-        going.evaluation.provide(
-          leaf,
-          results.map((of) => unpackLeafResult(of[i]!)),
-        ),
-      )
+      for (const [i, leaf] of going.planned.stages[going.stage]!.entries()) {
+        going.budget.poll()
+        if (going.budget.takePause()) yield
+        const ofLeaf = results.map((of) => unpackLeafResult(of[i]!))
+        going.evaluation.provide(leaf, ofLeaf)
+      }
       going.stage++
       return yield* nextSteps(id, going, context)
     },
@@ -142,17 +145,13 @@ function budgetOf(
   asking = (): RequestContext => context,
 ): Budget {
   const { monotonicMs } = context
+  const freeze = (): void => view?.freeze()
   return new Budget({
     samplesMax,
     deadlineMs: monotonicMs() + timeoutMs,
     nowMs: monotonicMs,
     isCanceled: () => asking().cancelled(),
-    pause: () => {
-      if (!asking().isSliceOver()) return false
-      view?.freeze()
-      asking().takeMessages()
-      return true
-    },
+    pause: () => asking().pause(freeze),
   })
 }
 

@@ -277,6 +277,7 @@ export class QueryService {
         id = stage.id
         const leaves: LeavesRequest = { leaves: stage.leaves, request: { samplesMax: request.samplesMax, timeoutMs: request.timeoutMs } }
         const results = await lanes.askAll<readonly PackedLeafResult[]>('runLeaves', leaves, signal)
+        if (signal.aborted) throw new PromhiveError('QUERY_CANCELED', 'query was canceled in expression evaluation')
         stage = await lanes.ask<StageResponse>(coordinator, 'queryProvide', { id, results }, signal)
       }
       id = null

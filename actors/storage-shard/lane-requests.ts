@@ -22,10 +22,11 @@ export type RequestContext = Readonly<{
   /** True once nobody wants the answer any more. */
   cancelled: () => boolean
   monotonicMs: () => number
-  /** True once the request has had its time slice: it should pause where it can (a `yield`). */
-  isSliceOver: () => boolean
-  /** Applies records that have come: what the request reads must bear that (src/tsdb/head/read-view.ts). */
-  takeMessages: () => void
+  /**
+   * To be asked every few milliseconds. False while the request has time left in its slice. Else `freeze` is called and the worker applies records and
+   * works for others in between; the request should then pause where it can (a `yield`). What it reads must bear that (src/tsdb/head/read-view.ts).
+   */
+  pause: (freeze: () => void) => boolean
 }>
 export type Answer = Readonly<{ body: unknown; transfer?: readonly ArrayBuffer[] }>
 /** Long work is a generator that pauses at every `yield`. */

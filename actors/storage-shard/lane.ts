@@ -29,6 +29,17 @@ import { laneRequests, type Answer, type RequestContext } from './lane-requests.
 /** `nextTurn`: runs a function when the messages that wait have been handled; default: a timer without delay. */
 export type LanePorts = Readonly<{ disk: Disk; clock: Clock; random: Random; nextTurn?: (task: () => void) => void }>
 
+type LaneRequest = Extract<ToLane, { kind: 'request' }>
+
+type AnswerParts = Readonly<{
+  handlers: ReturnType<typeof laneRequests>
+  tasks: LaneTasks
+  takeMessages: () => void
+  setup: LaneSetup
+  ports: LanePorts
+  send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void
+}>
+
 type Machines = ReadonlyMap<number, ActorHandle<typeof storageShard>>
 
 /** Everything a request may look at. */
@@ -86,7 +97,15 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   }
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
   const nextTurn = ports.nextTurn ?? ((task: () => void) => void ports.clock.after(0, task))
-  const tasks = new LaneTasks(ports.clock, setup.sliceMs, nextTurn)
+  /** Requests that came while another ran: they are begun one a turn. */
+  const requests: LaneRequest[] = []
+  const beginNext = (): boolean => {
+    // what closes the worker waits until nothing runs
+    if (requests.length === 0 || requests[0]!.op === 'close') return false
+    begin(requests.shift()!)
+    return true
+  }
+  const tasks = new LaneTasks(ports.clock, setup.sliceMs, nextTurn, beginNext)
   const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log })
   blocks.open()
   const late = metrics.histogram(
@@ -154,8 +173,6 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     machines.set(id, machine)
   }
   const handlers = laneRequests(state)
-  /** Requests that came while another ran: they are begun one a turn. */
-  const requests: Extract<ToLane, { kind: 'request' }>[] = []
   /** What has come in the middle of a request: records are applied now, requests wait until it pauses. */
   const takeMessages = (): void => {
     for (let message = port.take(); message !== undefined; message = port.take()) heard(message as ToLane, true)
@@ -165,7 +182,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     if (request !== undefined) begin(request)
     if (requests.length > 0) nextTurn(nextRequest)
   }
-  const begin = (given: Extract<ToLane, { kind: 'request' }>): void => {
+  const begin = (given: LaneRequest): void => {
     if (given.op === 'close') {
       jobs.stop()
       tasks.stop()
@@ -176,7 +193,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       send({ kind: 'answer', id: given.id, body: null })
       return
     }
-    void answer(given, { handlers, tasks, takeMessages, setup, ports, send })
+    answer(given, { handlers, tasks, takeMessages, setup, ports, send })
   }
   const heard = (given: ToLane, inRequest: boolean): void => {
     switch (given.kind) {
@@ -238,50 +255,45 @@ function apply(
   send({ kind: 'applied', offsets, refusals: refused }, [offsets.buffer])
 }
 
-async function answer(
-  request: Extract<ToLane, { kind: 'request' }>,
-  {
-    handlers,
-    tasks,
-    takeMessages,
-    setup,
-    ports,
-    send,
-  }: Readonly<{
-    handlers: ReturnType<typeof laneRequests>
-    tasks: LaneTasks
-    takeMessages: () => void
-    setup: LaneSetup
-    ports: LanePorts
-    send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void
-  }>,
-): Promise<void> {
+/** Answers within the call where the request allows it: another one may be under way below. */
+function answer(request: LaneRequest, parts: AnswerParts): void {
+  const { handlers, tasks, takeMessages, setup, ports, send } = parts
   const flags = new Int32Array(setup.cancelFlags)
   const context: RequestContext = {
     cancelled: () => Atomics.load(flags, request.slot) !== 0,
     monotonicMs: () => ports.clock.monotonicMs(),
-    isSliceOver: () => tasks.isSliceOver(),
-    takeMessages,
+    pause(freeze) {
+      if (!tasks.isSliceOver()) return false
+      freeze()
+      takeMessages()
+      tasks.serveOthers()
+      return true
+    },
+  }
+  const done = ({ body, transfer }: Answer): void => send({ kind: 'answer', id: request.id, body }, transfer)
+  const failed = (thrown: unknown): void => {
+    if (thrown instanceof PromhiveError) {
+      send({ kind: 'failure', id: request.id, code: thrown.code, message: thrown.message, detail: {} })
+      return
+    }
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    send({
+      kind: 'log',
+      level: 'error',
+      fields: { lane: setup.lane, op: request.op, err: error.stack },
+      message: 'a request to a storage worker failed',
+    })
+    send({ kind: 'failure', id: request.id, code: 'INTERNAL', message: error.message, detail: {} })
   }
   try {
     const handler = handlers[request.op]
     if (handler === undefined) throw new Error(`BUG: a storage worker has no operation ${request.op}`)
     const given = handler(request.body, context)
-    const { body, transfer } = await ('next' in given ? tasks.run<Answer>(given, context.cancelled) : given)
-    send({ kind: 'answer', id: request.id, body }, transfer)
+    if ('next' in given) tasks.run<Answer>(given, context.cancelled, done, failed)
+    else if (given instanceof Promise) given.then(done).catch(failed)
+    else done(given)
   } catch (thrown) {
-    if (thrown instanceof PromhiveError) {
-      send({ kind: 'failure', id: request.id, code: thrown.code, message: thrown.message, detail: {} })
-    } else {
-      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-      send({
-        kind: 'log',
-        level: 'error',
-        fields: { lane: setup.lane, op: request.op, err: error.stack },
-        message: 'a request to a storage worker failed',
-      })
-      send({ kind: 'failure', id: request.id, code: 'INTERNAL', message: error.message, detail: {} })
-    }
+    failed(thrown)
   }
 }
 

@@ -9,12 +9,16 @@ export type BudgetOptions = Readonly<{
   nowMs?: () => number
   /** Looked at every few milliseconds of work, e.g. over a SharedArrayBuffer. */
   isCanceled?: () => boolean
-  /** Asked as often; true: the work has had its time slice and pauses where it next can (`takePause`). */
+  /** Asked as often, other work may be done in it; true: the work has had its time slice and pauses where it next can (`takePause`). */
   pause?: () => boolean
 }>
 
-/** Units of work between two looks at clock and cancellation: about as many touched samples, so 1–5 ms. */
-const workBetweenPolls = 1 << 19
+/** Units of work between two looks at clock and cancellation: about as many touched samples, so 1–3 ms. */
+const workBetweenPolls = 1 << 17
+
+/** Bytes an answer may have for every sample of --query.max-samples, and may have in any case: labels of a few thousand series. */
+const answerBytesPerSample = 40
+const answerBytesMin = 16 << 20
 
 /**
  * Counts samples and work. One per query and thread. Throws PromhiveError QUERY_LIMIT, QUERY_CANCELED or QUERY_TIMEOUT with Prometheus' texts.
@@ -46,6 +50,10 @@ export class Budget {
   /** Sparse series in dense columns may take a multiple of their samples' memory; this bounds the cells of one column. */
   cells(count: number): void {
     if (count > Math.max(this.#options.samplesMax * 4, 1 << 20)) throw tooManySamples()
+  }
+  /** Bytes of the answer written so far: an answer may not take more than its samples would, at the size of a long number each. */
+  answerBytes(count: number): void {
+    if (count > Math.max(this.#options.samplesMax * answerBytesPerSample, answerBytesMin)) throw tooManySamples()
   }
   /** A peak that another thread had while this one held what it holds. */
   notePeak(samples: number): void {

@@ -129,7 +129,7 @@ export function keepExtremes(
   const heap = new RowHeap(values, op === 'topk' ? 1 : -1)
   for (const rows of groups.rows) {
     for (let step = 0; step < steps; step++) {
-      budget.tick(rows.length * 2)
+      budget.tick(rows.length * 8)
       const most = Math.min(Math.trunc(ks === null ? k : ks[step]!), input.length)
       if (most < 1) continue
       heap.clear(step, steps)
@@ -257,7 +257,7 @@ export function groupQuantile(
     let drop = false
     for (const row of rows) drop ||= dropsName(input, row)
     for (let step = 0; step < steps; step++) {
-      budget.tick(rows.length * 4)
+      budget.tick(rows.length * 8)
       let size = 0
       let nans = 0
       for (let r = 0; r < rows.length; r++) {
@@ -298,7 +298,7 @@ export function countValues(input: Vector, { grouping, without }: RankedAggregat
   const texts = new Map<number, string>()
   for (let i = 0; i < input.length; i++) {
     const from = i * steps
-    budget.tick(steps * 4)
+    budget.tick(steps * 16)
     let before = ''
     let row = -1
     for (let k = 0; k < steps; k++) {

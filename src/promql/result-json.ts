@@ -72,6 +72,7 @@ function* vectorSteps(vector: Vector, timeMs: number, out: JsonBytes, budget: Bu
   for (let i = 0; i < vector.length; i++) {
     if (budget !== null) {
       budget.tick(seriesWork + valueWork)
+      budget.answerBytes(out.length)
       if (budget.takePause()) yield
     }
     if (i > 0) out.byte(44)
@@ -97,6 +98,7 @@ function* matrixSteps({ vector, grid, order }: QueryValue & { kind: 'matrix' }, 
     const base = row * steps
     if (budget !== null) {
       budget.tick(seriesWork + steps * valueWork)
+      budget.answerBytes(out.length)
       if (budget.takePause()) yield
     }
     if (i > 0) out.byte(44)
@@ -192,6 +194,7 @@ function* samplesSteps(all: readonly RawSeries[], out: JsonBytes, budget: Budget
   for (const [i, series] of all.entries()) {
     if (budget !== null) {
       budget.tick(seriesWork + series.times.length * valueWork)
+      budget.answerBytes(out.length)
       if (budget.takePause()) yield
     }
     if (i > 0) out.byte(44)
