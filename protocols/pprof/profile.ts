@@ -6,7 +6,7 @@
 //   Function  1 id  2 name  3 system_name  4 filename              ValueType 1 type  2 unit     Label 1 key  2 str
 //
 // Source: github.com/google/pprof proto/profile.proto.
-import { ProtoWriter } from '../remote/protobuf.ts'
+import { ProtoReader, ProtoWriter } from '../remote/protobuf.ts'
 
 export type ValueType = Readonly<{ type: string; unit: string }>
 export type Frame = Readonly<{ name: string; file: string; line: number }>
@@ -126,4 +126,22 @@ export function printProfile(kind: string, { samples, sampleTypes }: PprofProfil
   }
   for (const { values, stack } of [...alike.values()].sort((a, b) => b.values[0]! - a.values[0]!)) add(values, stack, '')
   return lines.join('\n')
+}
+
+/** Null where the bytes, unzipped, are a profile with sample types and a string table; else what is wrong. */
+export function checkProfile(bytes: Uint8Array): string | null {
+  const reader = new ProtoReader(bytes)
+  let [types, strings] = [0, 0]
+  try {
+    while (reader.at < reader.end) {
+      const tag = reader.tag()
+      if (tag === 0x0a) types++
+      else if (tag === 0x32) strings++
+      reader.skip(tag)
+    }
+  } catch {
+    return 'unrecognized profile format'
+  }
+  if (types === 0) return bytes.length === 0 ? 'empty input file' : 'missing sample type information'
+  return strings === 0 ? 'string table[0] must be ""' : null
 }

@@ -10,13 +10,11 @@
 import { ByteWriter } from '../../src/base/bytes.ts'
 import type { Appender } from '../../src/model/appender.ts'
 import { labelsFrom } from '../../src/model/labels.ts'
-import type { Metadata, MetricType } from '../../src/model/metadata.ts'
+import { metricTypes, type Metadata } from '../../src/model/metadata.ts'
 import type { SeriesCacheOptions } from './series-cache.ts'
 import { textOf } from './series-labels.ts'
 import { tooFarAhead, WriteDecoder } from './write-decoder.ts'
 import { readHistogram } from './write-histogram.ts'
-
-const types: readonly MetricType[] = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
 
 export type WriteV2Options = Readonly<{
   /** Adds __type__ and __unit__ from the metadata to the labels (--enable-feature=type-and-unit-labels). */
@@ -138,7 +136,7 @@ export class WriteV2Decoder extends WriteDecoder {
       else reader.skip(tag)
     }
     if (this.#options.metadata) {
-      const metadata: Metadata = { type: types[type] ?? 'unknown', help: this.#symbol(help), unit: this.#symbol(unit) }
+      const metadata: Metadata = { type: metricTypes[type] ?? 'unknown', help: this.#symbol(help), unit: this.#symbol(unit) }
       this.columns.metadata.push({ handle, metadata })
     }
   }
@@ -252,7 +250,7 @@ export class WriteV2Decoder extends WriteDecoder {
       for (let k = 0; k < length; k++) out[to++] = bytes[from + k]!
       key.length = to
     }
-    const overrides = this.#options.typeAndUnitLabels && ((type > 0 && type < types.length) || this.#symbolLength(unit) > 0)
+    const overrides = this.#options.typeAndUnitLabels && ((type > 0 && type < metricTypes.length) || this.#symbolLength(unit) > 0)
     if (overrides) {
       key.u8(type)
       key.raw(bytes.subarray(this.#symbolStart[unit]!, this.#symbolEnd[unit]!))
@@ -288,7 +286,7 @@ export class WriteV2Decoder extends WriteDecoder {
       const name = this.#symbol(this.#refs[i]!)
       if (name !== typeLabel && name !== unitLabel) add(this.#symbolBytes(this.#refs[i]!), this.#symbolBytes(this.#refs[i + 1]!))
     }
-    if (type > 0 && type < types.length) add(utf8.encode(typeLabel), utf8.encode(types[type]))
+    if (type > 0 && type < metricTypes.length) add(utf8.encode(typeLabel), utf8.encode(metricTypes[type]))
     if (this.#symbolLength(unit) > 0) add(utf8.encode(unitLabel), this.#symbolBytes(unit))
     return this.open(texts.bytes, this.#key.bytes, this.#key.view, 0, this.#key.length)
   }

@@ -83,7 +83,10 @@ export class ApiClient {
   }
 }
 
-function serverOf({ url, httpConfigFile }: ApiServer, io: Pick<CheckIo, 'readFile'>): { base: string; options: HttpClientOptions } {
+export function serverOf(
+  { url, httpConfigFile }: Pick<ApiServer, 'url' | 'httpConfigFile'>,
+  io: Pick<CheckIo, 'readFile'>,
+): { base: string; options: HttpClientOptions } {
   let parsed: URL
   try {
     parsed = new URL(url.includes('://') ? url : `http://${url}`)

@@ -62,6 +62,8 @@ function commands(io: ToolIo, ended: (code: number) => void): Command {
 
   checkCommands(group(program, 'check', 'Checks files and servers.'), verb, features, io)
   queryCommands(group(program, 'query', 'Asks a Prometheus server.'), verb, io)
+  debugCommands(group(program, 'debug', 'Fetches what a server tells of itself into debug.tar.gz.'), verb, io)
+  pushCommands(group(program, 'push', 'Writes to a server.'), verb, io)
   testCommands(group(program, 'test', 'Unit tests.'), verb, features, io)
   tsdbCommands(group(program, 'tsdb', 'Looks into data directories and fills them.'), verb, group, features, io)
   promqlCommands(group(program, 'promql', 'Formats and edits PromQL (needs --experimental).'), verb, group, features, program, io)
@@ -154,8 +156,70 @@ function queryCommands(parent: Command, verb: Verb, io: ToolIo): void {
       run(url, { kind: 'labels', name, match: flags.match, start: flags.start, end: flags.end }),
     ).addOption(new Option('--match <selector>', 'repeatable').argParser(gather).default([], 'all series')),
   )
+  verb(parent, 'analyze', 'Shows how many buckets of histograms are populated.', async (flags: AnalyzeQueryFlags) => {
+    const [{ analyzeQuery }, { toolPorts }, { printDuration }] = await Promise.all([
+      import('./query-analyze.ts'),
+      import('./tool-io.ts'),
+      import('../../model/duration.ts'),
+    ])
+    const server = { url: flags.server, httpConfigFile: parent.opts<{ 'http.config.file': string }>()['http.config.file'], headers: {} }
+    const options = { ...flags, duration: printDuration(flags.duration) }
+    return analyzeQuery(server, options, { ...io, http: toolPorts.http, nowMs: () => toolPorts.clock.nowMs() })
+  })
+    .requiredOption('--server <url>', 'the server to ask')
+    .requiredOption('--type <type>', 'of the metrics: histogram')
+    .option('--duration <duration>', 'how far back', readDuration, 3_600_000)
+    .option('--time <time>', 'RFC 3339 or Unix seconds, default now', '')
+    .addOption(new Option('--match <selector>', 'repeatable').argParser(gather).makeOptionMandatory())
 }
+type AnalyzeQueryFlags = { server: string; type: string; duration: number; time: string; match: string[] }
 type RangeFlags = { start: string; end: string; step: number; match: string[] }
+
+function debugCommands(parent: Command, verb: Verb, io: ToolIo): void {
+  const abouts = { pprof: 'Fetches profiles.', metrics: "Fetches the server's own metrics.", all: 'Fetches all of it.' } as const
+  for (const subject of ['pprof', 'metrics', 'all'] as const) {
+    verb(parent, `${subject} <server>`, abouts[subject], async (server: string) => {
+      const [{ debug }, { toolPorts }, { writeFileSync }] = await Promise.all([
+        import('./debug.ts'),
+        import('./tool-io.ts'),
+        import('node:fs'),
+      ])
+      return debug(subject, server, { ...io, http: toolPorts.http, write: (name, bytes) => writeFileSync(name, bytes) })
+    })
+  }
+}
+
+function pushCommands(parent: Command, verb: Verb, io: ToolIo): void {
+  parent.option('--http.config.file <file>', httpConfigHelp, '')
+  const about = 'Pushes text expositions, of files or of standard input, by remote write.'
+  verb(parent, 'metrics <url> [files...]', about, async (url: string, files: string[], flags: PushFlags) => {
+    const [{ pushMetrics }, { toolPorts }, { readFileSync }] = await Promise.all([
+      import('./push-metrics.ts'),
+      import('./tool-io.ts'),
+      import('node:fs'),
+    ])
+    const { timeout: timeoutMs, label, header: headers, protobuf_message: protobufMessage } = flags
+    const labels = Object.keys(label).length === 0 ? { job: 'promtool' } : label
+    const httpConfigFile = parent.opts<{ 'http.config.file': string }>()['http.config.file']
+    const options = { url, path: flags['remoteWrite.path'], protobufMessage, labels, headers, timeoutMs, httpConfigFile }
+    // the clock's timers do not keep a process
+    const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+    const { http, clock } = toolPorts
+    return pushMetrics(files, options, { ...io, readBytes: (path) => readFileSync(path), http, nowMs: () => clock.nowMs(), sleep })
+  })
+    .addOption(new Option('--label <name=value>', 'set on every series, repeatable').argParser(gatherPairs).default({}, 'job=promtool'))
+    .option('--timeout <duration>', 'how long a request may take', readDuration, 30_000)
+    .addOption(new Option('--header <key=value>', 'sent with the request, repeatable').argParser(gatherPairs).default({}, 'none'))
+    .option('--protobuf_message <name>', 'prometheus.WriteRequest or io.prometheus.write.v2.Request', 'prometheus.WriteRequest')
+    .option('--remote-write.path <path>', 'of the API, behind the path of the URL', '/api/v1/write')
+}
+type PushFlags = {
+  label: Record<string, string>
+  timeout: number
+  header: Record<string, string>
+  protobuf_message: string
+  'remoteWrite.path': string
+}
 
 function testCommands(test: Command, verb: Verb, features: () => PromqlFeatures, io: ToolIo): void {
   test.option('--junit <file>', 'write the results as JUnit XML too')

@@ -141,11 +141,12 @@ function labelTexts(metric: Metric): string[] {
     .map(([, text]) => text)
 }
 
-function labelSetText(metric: Metric): string {
+export function labelSetText(metric: Metric): string {
   return `{${labelTexts(metric).join(', ')}}`
 }
 
-function metricText({ __name__: name, ...labels }: Metric): string {
+/** `name{label="value", …}`, as Go prints a metric. */
+export function metricText({ __name__: name, ...labels }: Metric): string {
   const texts = labelTexts(labels as Metric)
   if (texts.length === 0) return name ?? '{}'
   return `${name ?? ''}{${texts.join(', ')}}`

@@ -8,7 +8,7 @@ import { ByteReader } from '../../base/bytes.ts'
 import { PromhiveError } from '../../base/errors.ts'
 import { customBucketsSchema, type CounterReset, type Histogram, type Span } from '../../model/histogram.ts'
 import { labelsFrom, type Labels } from '../../model/labels.ts'
-import type { Metadata, MetricType } from '../../model/metadata.ts'
+import { metricTypes, type Metadata } from '../../model/metadata.ts'
 import { BitReader } from '../chunks/bits.ts'
 import { withKnownSchema } from '../chunks/histogram-layout.ts'
 
@@ -24,7 +24,6 @@ export interface RecordSink {
   metadata?(ref: number, metadata: Metadata): void
 }
 
-const metricTypes: readonly MetricType[] = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset']
 const entriesMax = 1 << 24
 
 /** Unknown types are skipped, as Prometheus does. Throws PromhiveError DECODE; what came before in the record has been given to the sink. */
