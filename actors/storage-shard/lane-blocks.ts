@@ -34,7 +34,16 @@ const cutRetryMs = 60_000
 /** A cut that has fallen behind by more windows than this runs to its end at once: memory is bounded. */
 const windowsBehindMax = 4
 
-export type LaneBlocksParts = Readonly<{ disk: Disk; clock: Clock; jobs: LaneJobs; views: ReadViews; setup: LaneSetup; log: Logger }>
+export type LaneBlocksParts = Readonly<{
+  disk: Disk
+  clock: Clock
+  jobs: LaneJobs
+  views: ReadViews
+  setup: LaneSetup
+  log: Logger
+  /** Called when a block has come or gone. */
+  onChange: () => void
+}>
 
 export class LaneBlocks {
   readonly #disk: Disk
@@ -43,6 +52,7 @@ export class LaneBlocks {
   readonly #views: ReadViews
   readonly #setup: LaneSetup
   readonly #log: Logger
+  readonly #onChange: () => void
   readonly #cache = new PageCache(pageCacheBytes)
   readonly #metrics = new BlockMetrics()
   readonly #cut: BlockCut
@@ -58,13 +68,14 @@ export class LaneBlocks {
   /** Blocks that a compaction reads now. */
   #compacting: readonly BlockReader[] = []
 
-  constructor({ disk, clock, jobs, views, setup, log }: LaneBlocksParts) {
+  constructor({ disk, clock, jobs, views, setup, log, onChange }: LaneBlocksParts) {
     this.#disk = disk
     this.#clock = clock
     this.#jobs = jobs
     this.#views = views
     this.#setup = setup
     this.#log = log
+    this.#onChange = onChange
     this.#options = setup.blocks
     this.#cut = new BlockCut({ disk, clock, metrics: this.#metrics, segmentBytesMax: setup.blockSegmentBytesMax })
     this.deletions = new BlockDeletions({ disk, dataDirectory: setup.dataDirectory, log, blocksOf: (shard) => this.#blocksOf(shard) })
@@ -79,7 +90,7 @@ export class LaneBlocks {
     this.#views.beforeRemoval()
     for (const block of this.#blocks.values()) block.close()
     this.#blocks.clear()
-    this.#parts = null
+    this.#changed()
   }
 
   setOptions(options: BlockOptions): void {
@@ -94,6 +105,11 @@ export class LaneBlocks {
       select: (matchers, startMs, endMs) => block.selectCompiled(matchers, startMs, endMs),
     }))
     return this.#parts
+  }
+
+  #changed(): void {
+    this.#parts = null
+    this.#onChange()
   }
 
   /** Whether any block has samples in the closed range. */
@@ -246,7 +262,7 @@ export class LaneBlocks {
     this.#views.beforeRemoval()
     block.close()
     this.#blocks.delete(block.meta.ulid)
-    this.#parts = null
+    this.#changed()
   }
 
   // ---- compaction
@@ -437,7 +453,7 @@ export class LaneBlocks {
       if (meta === null || !this.#setup.shards.includes(shardOf(meta))) return
       const block = BlockReader.open(this.#disk, this.#cache, path)
       this.#blocks.set(ulid, block)
-      this.#parts = null
+      this.#changed()
       this.#broken.delete(ulid)
     } catch (thrown) {
       const why = messageOf(thrown)

@@ -23,6 +23,8 @@ export type LaneSetup = Readonly<{
   sliceMs: number
   /** Int32 per slot: not 0 = the request with this slot is no longer wanted. */
   cancelFlags: SharedArrayBuffer
+  /** Int32 per lane: another number whenever the lane may have got or lost a label, or the time a part of its data covers has changed. */
+  labelStamps: SharedArrayBuffer
   blocks: BlockOptions
 }>
 

@@ -40,7 +40,11 @@ export type ListAnswer = Readonly<{
   truncated: boolean
   warnings: readonly string[]
   infos: readonly string[]
+  /** Null: for this request alone. */
+  holds: Holds | null
 }>
+/** The answer is the same for other ranges, startAfter < start ≤ startUntil and endFrom ≤ end < endBefore, while the lane's stamp is the same. */
+export type Holds = Readonly<{ stamp: number; startAfter: number; startUntil: number; endFrom: number; endBefore: number }>
 export type LatestAnswer = Readonly<{
   labels: readonly Labels[]
   times: Float64Array
@@ -104,7 +108,8 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
         throw thrown
       }
       const { data, transfer } = written.finish()
-      return { body: { data, truncated, warnings: [], infos: [] } satisfies ListAnswer, transfer }
+      const holds = kind === 'series' || request.matchers.length > 0 ? null : holdsFor(state, request)
+      return { body: { data, truncated, warnings: [], infos: [], holds } satisfies ListAnswer, transfer }
     },
     latest: (body) => ({ body: latest(source, body as SelectRequest) }),
     lastFloats: (body) => ({ body: lastFloats(source, body as Omit<SamplesRequest, 'samplesMax'>) }),
@@ -115,6 +120,23 @@ function seriesRequests(state: LaneState, source: SeriesSource): Record<string, 
 
 function cut<T>(list: T[], limit: number): T[] {
   return limit > 0 && list.length > limit + 1 ? list.slice(0, limit + 1) : list
+}
+
+/** Labels without selectors depend on which parts of the data a range meets: the head, which only grows to its end, and blocks. */
+function holdsFor({ setup, head, blocks }: LaneState, { startMs, endMs }: SelectRequest): Holds | null {
+  if (head.minTime > endMs || head.maxTime < startMs || startMs > endMs) return null
+  const stamp = Atomics.load(new Int32Array(setup.labelStamps), setup.lane)
+  let startAfter = -Infinity
+  let startUntil = head.maxTime
+  let endFrom = head.minTime
+  let endBefore = Infinity
+  for (const { minTime, maxTime } of blocks.parts()) {
+    if (maxTime < startMs) startAfter = Math.max(startAfter, maxTime)
+    else startUntil = Math.min(startUntil, maxTime)
+    if (minTime <= endMs) endFrom = Math.max(endFrom, minTime)
+    else endBefore = Math.min(endBefore, minTime)
+  }
+  return { stamp, startAfter, startUntil, endFrom, endBefore }
 }
 
 /** As a JSON array, at most `limit` of them (0 = all). @returns whether there were more. */

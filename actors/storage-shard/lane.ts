@@ -106,7 +106,10 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     return true
   }
   const tasks = new LaneTasks(ports.clock, setup.sliceMs, nextTurn, beginNext)
-  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log })
+  const labelStamps = new Int32Array(setup.labelStamps)
+  const onChange = (): void => void Atomics.add(labelStamps, setup.lane, 1)
+  head.onLabels = onChange
+  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log, onChange })
   blocks.open()
   const late = metrics.histogram(
     'prometheus_tsdb_sample_ooo_delta',

@@ -23,7 +23,7 @@ export type LanesOptions = Readonly<{
   log: Log
   random: Pick<Rng, 'next'>
   logger: Logger
-  setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags'>
+  setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
   lanes: number
   /** Called for every applied record. */
   /** Called for every part of the log that was, or should have been, removed. */
@@ -59,6 +59,8 @@ export class Lanes {
   readonly #requests = new Map<number, Request>()
   readonly #flags = new SharedArrayBuffer(cancelSlots * 4)
   readonly #cancelled = new Int32Array(this.#flags)
+  readonly #stamps: SharedArrayBuffer
+  readonly #labelStamps: Int32Array
   readonly #freeSlots = Array.from({ length: cancelSlots }, (_, i) => i)
   #nextRequest = 1
   #stopping = false
@@ -74,6 +76,8 @@ export class Lanes {
     this.#options = options
     this.replay = options.replay
     const { lanes, setup } = options
+    this.#stamps = new SharedArrayBuffer(lanes * 4)
+    this.#labelStamps = new Int32Array(this.#stamps)
     this.#running = Array.from({ length: lanes }, (_, index) => ({
       index,
       shards: Array.from({ length: setup.shardsTotal }, (_s, shard) => shard).filter((shard) => shard % lanes === index),
@@ -91,6 +95,11 @@ export class Lanes {
     return this.#running.length
   }
 
+  /** What a lane's answers about labels hold for: as long as it stays the same. */
+  labelStamp(lane: number): number {
+    return Atomics.load(this.#labelStamps, lane)
+  }
+
   /** Resolves when every shard has replayed its log. */
   async start(): Promise<void> {
     await Promise.all(this.#running.map((running) => this.#start(running)))
@@ -101,7 +110,7 @@ export class Lanes {
     const opened = Promise.withResolvers<void>()
     const lane = await compute.start(
       entry,
-      { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags } satisfies LaneSetup,
+      { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags, labelStamps: this.#stamps } satisfies LaneSetup,
       (why) => this.#exited(running, why),
     )
     running.lane = lane
@@ -233,6 +242,7 @@ export class Lanes {
 
   #exited(running: Running, why: string): void {
     running.lane = null
+    Atomics.add(this.#labelStamps, running.index, 1)
     this.#unfollow(running)
     running.outbox = []
     for (const [id, request] of this.#requests) {

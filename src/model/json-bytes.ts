@@ -125,8 +125,7 @@ export class JsonBytes {
       let end = Math.min(text.length, i + pieceLength)
       // a pair of surrogates stays together
       if (end < text.length && (text.charCodeAt(end - 1) & 0xfc00) === 0xd800) end++
-      const quoted = JSON.stringify(text.slice(i, end)).replaceAll('\\b', '\\u0008').replaceAll('\\f', '\\u000c')
-      const inner = quoted.slice(1, -1)
+      const inner = JSON.stringify(text.slice(i, end)).slice(1, -1).replace(/\\./g, asGo)
       this.room(inner.length * 3)
       this.at += encoder.encodeInto(inner, this.bytes.subarray(this.at)).written
       i = end
@@ -156,7 +155,7 @@ export class JsonBytes {
     this.byte(93)
   }
 
-  /** Milliseconds as seconds: `1435781430.781`, `-0.05`, `5`. */
+  /** Milliseconds as seconds: `1435781430.781`, `-0.050`, `5`. */
   timestamp(timeMs: number): void {
     let ms = timeMs
     if (ms < 0) {
@@ -266,6 +265,11 @@ function writeMillionths(bytes: Uint8Array, start: number, millionths: number): 
 }
 
 const encoder = new TextEncoder()
+
+/** Go has no short escapes for these two. Every escape is looked at, so that a backslash that is escaped itself starts none. */
+function asGo(escape: string): string {
+  return escape === '\\b' ? '\\u0008' : escape === '\\f' ? '\\u000c' : escape
+}
 
 /** Pages of the heap: where nothing better is at hand. */
 function plainPage(): Uint8Array {

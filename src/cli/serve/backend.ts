@@ -6,7 +6,7 @@ import { PromhiveError } from '../../base/errors.ts'
 import type { MetricsRegistry } from '../../base/metrics.ts'
 import { printDuration } from '../../model/duration.ts'
 import type { Appender } from '../../model/appender.ts'
-import type { ApiBackend, ProfilesBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
+import type { ApiBackend, ProfilesBackend, SeriesBackend, TargetsBackend, StatusBackend } from '../../api/backend.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
@@ -50,6 +50,15 @@ export type BackendParts = Readonly<{
 export function apiBackend(parts: BackendParts): ApiBackend {
   const { settings } = parts
   const lanes = (): Storage['lanes'] => parts.storage().lanes
+  let madeFor: Storage['lanes'] | null = null
+  let made: SeriesBackend | null = null
+  const series = (): SeriesBackend => {
+    if (made === null || madeFor !== lanes()) {
+      madeFor = lanes()
+      made = seriesBackend(madeFor)
+    }
+    return made
+  }
   const admin = (): ApiBackend['admin'] =>
     adminBackend(lanes(), parts.storage().appender, {
       disk: parts.disk,
@@ -67,11 +76,11 @@ export function apiBackend(parts: BackendParts): ApiBackend {
       lookbackMs: settings.flags['query.lookback-delta'],
     },
     series: {
-      labelNames: (query, signal) => seriesBackend(lanes()).labelNames(query, signal),
-      labelValues: (name, query, signal) => seriesBackend(lanes()).labelValues(name, query, signal),
-      listed: (query, signal) => seriesBackend(lanes()).listed(query, signal),
-      latest: (query, signal) => seriesBackend(lanes()).latest(query, signal),
-      samples: (query, signal) => seriesBackend(lanes()).samples(query, signal),
+      labelNames: (query, signal) => series().labelNames(query, signal),
+      labelValues: (name, query, signal) => series().labelValues(name, query, signal),
+      listed: (query, signal) => series().listed(query, signal),
+      latest: (query, signal) => series().latest(query, signal),
+      samples: (query, signal) => series().samples(query, signal),
     },
     targets: targetsBackend(parts),
     rules: { groups: () => parts.ask(questions.ruleGroups, null) },

@@ -15,16 +15,18 @@ import {
   type SeriesSamples,
   type TsdbStatus,
 } from '../../api/backend.ts'
+import { LabelLists } from '../../../actors/query/label-lists.ts'
 import type { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import type { Lanes } from '../../../actors/storage-shard/lanes.ts'
 import type { LaneStatus } from '../../../actors/storage-shard/lane-protocol.ts'
-import { writeLabelSets, type LatestAnswer, type ListAnswer } from '../../../actors/storage-shard/lane-requests.ts'
+import { writeLabelSets, type LatestAnswer } from '../../../actors/storage-shard/lane-requests.ts'
 import { largest, type Cardinality, type NameCount } from '../../tsdb/head/metadata.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 
 export function seriesBackend(lanes: Lanes): SeriesBackend {
+  const lists = new LabelLists(lanes)
   return {
     async labelNames(query, signal) {
       return { values: mergeTexts(await lanes.askAll<string[]>('labelNames', query, signal)), warnings: [] }
@@ -34,7 +36,7 @@ export function seriesBackend(lanes: Lanes): SeriesBackend {
     },
     async listed(query, signal) {
       const { kind, limit } = query
-      if (lanes.count === 1) return lanes.ask<ListAnswer>(0, 'listed', query, signal)
+      if (lanes.count === 1) return lists.ask(query, signal)
       const out = new JsonBytes()
       let count: number
       if (kind === 'series') {

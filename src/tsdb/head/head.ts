@@ -56,6 +56,8 @@ export class Head {
   minTime = Infinity
   maxTime = -Infinity
   seriesCreated = 0
+  /** Called when a series has come or gone, and labels with it. */
+  onLabels: () => void = () => {}
   seriesRemoved = 0
   chunksCreated = 0
   chunksRemoved = 0
@@ -386,6 +388,7 @@ export class Head {
     this.xor.times[series] = -Infinity
     this.#freeSeries.push(series)
     this.live--
+    this.onLabels()
     this.seriesRemoved++
   }
 
@@ -432,6 +435,7 @@ export class Head {
     this.holders[series] = 0
     this.newestChunk[series] = 0
     this.live++
+    this.onLabels()
     this.seriesCreated++
     if (this.live * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
     else this.#place(series)

@@ -11,7 +11,7 @@ import { staleHigh, staleLow, staleNaN } from '../../../src/model/staleness.ts'
 import { ChunkStore } from '../../../src/tsdb/head/chunk-store.ts'
 import { ExemplarRing } from '../../../src/tsdb/head/exemplars.ts'
 import { Head, outcome } from '../../../src/tsdb/head/head.ts'
-import { readSeries } from '../../../src/tsdb/head/read.ts'
+import { readNewest, readSeries } from '../../../src/tsdb/head/read.ts'
 import { selectSeries } from '../../../src/tsdb/head/select.ts'
 import { checkSnapshot, encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
@@ -78,6 +78,34 @@ describe('head', () => {
       const from = list[100]![0]
       const to = list[300]![0]
       expect(read(head, series, from, to)).toEqual(list.slice(100, 301))
+    }
+  })
+
+  it('the newest sample of a range is the last of all in it, by bits', () => {
+    const head = newHead()
+    const model = fill(head, 3, 30, 400)
+    const all = new SampleColumns()
+    const newest = new SampleColumns()
+    const last = ({ times, bits, length }: SampleColumns): unknown =>
+      length === 0 ? null : [times[length - 1], bits[length * 2 - 2], bits[length * 2 - 1]]
+    for (const [series, list] of model) {
+      const end = list.at(-1)![0]
+      if (series % 5 === 0) head.closeChunk(series)
+      const ranges = [
+        [-Infinity, Infinity],
+        [end, end],
+        [end + 1, end + 9],
+        [end - 300_000, end - 1],
+        [list[10]![0], list[200]![0]],
+        [list[10]![0] + 1, list[10]![0] + 1],
+      ]
+      for (const [from, to] of ranges) {
+        all.clear()
+        newest.clear()
+        readSeries(head, series, from!, to!, all)
+        readNewest(head, series, from!, to!, newest)
+        expect(last(newest)).toEqual(last(all))
+      }
     }
   })
 

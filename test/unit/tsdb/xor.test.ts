@@ -54,6 +54,23 @@ describe('XOR chunks', () => {
     expect(hex(encodeXor(times, bits, 0, 7))).toBe(upstreamChunk)
   })
 
+  it('steady runs of any length are read within any range', () => {
+    for (const length of [1, 2, 3, 13, 14, 15, 16, 17, 18, 40, 120]) {
+      const times = Float64Array.from({ length }, (_, i) => 1_700_000_000_000 + i * 15_000 + (i > 50 ? 7 : 0))
+      const values = Float64Array.from({ length }, (_, i) => (i < 30 ? 4 : i % 20 === 0 ? i : 5))
+      const chunk = encodeXor(times, new Uint32Array(values.buffer), 0, length)
+      for (let from = 0; from < length; from += 3) {
+        for (let to = from; to < length; to += 5) {
+          const into = new SampleColumns(1)
+          decodeXor(chunk, times[from]! - 1, times[to]! + 1, into)
+          expect([...into.times.subarray(0, into.length)]).toEqual([...times.subarray(from, to + 1)])
+          expect([...into.values.subarray(0, into.length)]).toEqual([...values.subarray(from, to + 1)])
+        }
+      }
+      expect(() => decodeXor(chunk.subarray(0, chunk.length - 1), 0, Infinity, new SampleColumns())).toThrow(/^cannot decode /)
+    }
+  })
+
   it('are read within a closed range', () => {
     const times = Float64Array.from({ length: 50 }, (_, i) => i * 10)
     const values = Float64Array.from({ length: 50 }, (_, i) => i)
