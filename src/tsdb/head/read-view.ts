@@ -4,9 +4,11 @@
 // Samples that come in order lie behind the newest one of their series, so a copy of the newest times hides what came later. Late samples
 // (out of order) are not hidden, as in Prometheus, nor is what came after the first pause and is a block already: a window is cut half its length
 // after it has passed. What is taken away is looked for again where it went: the set of series keeps its labels and selects anew.
+import { assert } from '../../base/assert.ts'
 import type { Labels } from '../../model/labels.ts'
-import { labelsKey } from '../../model/labels.ts'
 import type { SampleColumns, SeriesSet } from '../../model/samples.ts'
+import { IdList, LabelIds, type PartSet } from '../index/label-ids.ts'
+import { LabelSets } from '../index/label-sets.ts'
 
 /** All open views of a head. */
 export class ReadViews {
@@ -66,7 +68,7 @@ export class ReadView {
   }
 
   /** The set the query reads from; it outlives removals. The one before is not used any more. */
-  hold(select: () => SeriesSet): SeriesSet {
+  hold(select: () => PartSet): SeriesSet {
     this.#set = new ViewSet(select)
     return this.#set
   }
@@ -91,42 +93,64 @@ export class ReadView {
 /** A set that selects anew when what it was made of has gone; its series and their numbers stay. */
 class ViewSet implements SeriesSet {
   readonly length: number
-  readonly #select: () => SeriesSet
-  #inner: SeriesSet | null
-  #labels: Labels[] | null = null
-  #places: Map<string, number> | null = null
+  readonly #select: () => PartSet
+  #inner: PartSet | null
+  /** Its series by number, once something has gone. */
+  #kept: { readonly ids: LabelIds; readonly sets: LabelSets } | null = null
+  /** Per series: where it is in the set that was selected anew + 1; 0 = nowhere. */
+  #places: Uint32Array | null = null
 
-  constructor(select: () => SeriesSet) {
+  constructor(select: () => PartSet) {
     this.#select = select
     this.#inner = select()
     this.length = this.#inner.length
   }
 
   labels(index: number): Labels {
-    return this.#labels === null ? this.#inner!.labels(index) : this.#labels[index]!
+    return this.#kept === null ? this.#inner!.labels(index) : this.#kept.sets.labels(index)
   }
 
   read(index: number, into: SampleColumns): void {
-    if (this.#labels === null) this.#inner!.read(index, into)
-    else this.#readAnew(this.#labels[index]!, into)
+    if (this.#kept === null) this.#inner!.read(index, into)
+    else this.#readAnew(index, into)
   }
 
   keep(): void {
-    this.#labels ??= Array.from({ length: this.length }, (_, index) => this.#inner!.labels(index))
+    if (this.#kept === null) {
+      const ids = new LabelIds()
+      const sets = new LabelSets(ids)
+      const reader = this.#inner!.idReader(ids)
+      const list = new IdList()
+      for (let index = 0; index < this.length; index++) {
+        list.length = 0
+        reader(index, list)
+        sets.add(list)
+      }
+      assert(sets.count === this.length, `${this.length} series have ${sets.count} label sets`)
+      this.#kept = { ids, sets }
+    }
     this.#inner = null
     this.#places = null
   }
 
-  #readAnew(labels: Labels, into: SampleColumns): void {
+  #readAnew(index: number, into: SampleColumns): void {
     if (this.#inner === null || this.#places === null) {
+      const { ids, sets } = this.#kept!
       const inner = this.#select()
-      const places = new Map<string, number>()
-      for (let i = 0; i < inner.length; i++) places.set(labelsKey(inner.labels(i)), i)
+      const places = new Uint32Array(this.length)
+      const reader = inner.idReader(ids)
+      const list = new IdList()
+      for (let i = 0; i < inner.length; i++) {
+        list.length = 0
+        reader(i, list)
+        const known = sets.find(list)
+        if (known !== -1) places[known] = i + 1
+      }
       this.#inner = inner
       this.#places = places
     }
-    const place = this.#places.get(labelsKey(labels))
-    if (place === undefined) into.clear()
-    else this.#inner.read(place, into)
+    const place = this.#places[index]!
+    if (place === 0) into.clear()
+    else this.#inner.read(place - 1, into)
   }
 }

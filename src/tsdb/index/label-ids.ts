@@ -1,4 +1,11 @@
 // Label sets as numbers, for the time of one select: every distinct name or value gets an id, a label set is the list of its ids in label order.
+import type { SeriesSet } from '../../model/samples.ts'
+
+/** What a part of the data has found. No two of its series have the same labels. */
+export interface PartSet extends SeriesSet {
+  /** A function that appends the ids of the names and values of a series, in label order. */
+  idReader(ids: LabelIds): (index: number, into: IdList) => void
+}
 
 /** Ids of texts: 1, 2, 3 … */
 export class LabelIds {
@@ -13,6 +20,11 @@ export class LabelIds {
       this.#ids.set(text, id)
     }
     return id
+  }
+
+  /** Ids are 1 … count. */
+  get count(): number {
+    return this.#texts.length - 1
   }
 
   text(id: number): string {

@@ -8,14 +8,8 @@ import type { Head } from '../head/head.ts'
 import { readNewest, readSeries } from '../head/read.ts'
 import type { ReadView } from '../head/read-view.ts'
 import { selectSeries } from '../head/select.ts'
-import { IdList, LabelIds } from '../index/label-ids.ts'
-import { LabelSets } from './label-sets.ts'
-
-/** What a part has found. No two of its series have the same labels. */
-export interface PartSet extends SeriesSet {
-  /** A function that appends the ids of the names and values of a series, in label order. */
-  idReader(ids: LabelIds): (index: number, into: IdList) => void
-}
+import { IdList, LabelIds, type PartSet } from '../index/label-ids.ts'
+import { LabelSets } from '../index/label-sets.ts'
 
 /** Part of the data with its own index: a block. Like SeriesSource, but over compiled matchers. */
 export interface SeriesPart {
@@ -73,7 +67,7 @@ function headIds(head: Head, found: Uint32Array, ids: LabelIds): (index: number,
  */
 export function mergedSource(head: Head, parts: () => readonly SeriesPart[], view: ReadView | null = null): SeriesSource {
   const live = headPart(head, view)
-  const select = (compiled: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly: boolean): SeriesSet => {
+  const select = (compiled: readonly CompiledMatcher[], startMs: number, endMs: number, newestOnly: boolean): PartSet => {
     const sets: PartSet[] = []
     for (const part of [...parts(), live]) {
       if (part.minTime > endMs || part.maxTime < startMs) continue
@@ -91,7 +85,7 @@ export function mergedSource(head: Head, parts: () => readonly SeriesPart[], vie
 }
 
 /** Sets in time order as far as they have one; a later set's sample replaces an earlier one's at the same time. */
-export function mergeSets(sets: readonly PartSet[]): SeriesSet {
+export function mergeSets(sets: readonly PartSet[]): PartSet {
   let total = 0
   for (const set of sets) total += set.length
   const ids = new LabelIds()
@@ -127,6 +121,12 @@ export function mergeSets(sets: readonly PartSet[]): SeriesSet {
   return {
     length: merged.count,
     labels: (index) => merged.labels(index),
+    idReader: (others) => {
+      const known = new Uint32Array(ids.count + 1)
+      return (index, into) => {
+        for (const id of merged.idsOf(index)) into.push((known[id] ||= others.of(ids.text(id))))
+      }
+    },
     read: (index, into) => {
       let at = first[index]!
       let s = setOf(starts, at, 0)

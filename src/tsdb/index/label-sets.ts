@@ -2,7 +2,7 @@
 // strings of their own.
 import type { Labels } from '../../model/labels.ts'
 import { growUint32 } from '../head/columns.ts'
-import type { IdList, LabelIds } from '../index/label-ids.ts'
+import type { IdList, LabelIds } from './label-ids.ts'
 
 export class LabelSets {
   /** Sets are numbered from 0. */
@@ -20,19 +20,10 @@ export class LabelSets {
   }
 
   /** The number of a label set; it is `count` before the call where it is new. */
-  add({ ids, length }: IdList): number {
-    let hash = length
-    for (let i = 0; i < length; i++) {
-      hash = Math.imul(hash ^ ids[i]!, 0x9e3779b1)
-      hash ^= hash >>> 15
-    }
-    hash = Math.imul(hash, 0x85ebca6b)
-    hash = (hash ^ (hash >>> 13)) >>> 0
-    const mask = this.#table.length - 1
-    let slot = hash & mask
-    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
-      if (this.#hashes[entry - 1] === hash && this.#equals(entry - 1, ids, length)) return entry - 1
-    }
+  add(list: IdList): number {
+    const known = this.find(list)
+    if (known !== -1) return known
+    const { ids, length } = list
     const set = this.count++
     const start = this.#starts[set]!
     if (start + length > this.#column.length) this.#column = growUint32(this.#column, Math.max(start + length, this.#column.length * 2))
@@ -42,10 +33,26 @@ export class LabelSets {
       this.#starts = growUint32(this.#starts, set * 2 + 1)
     }
     this.#starts[set + 1] = start + length
-    this.#hashes[set] = hash
+    this.#hashes[set] = hashOf(list)
     if (this.count * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
-    else this.#table[slot] = set + 1
+    else this.#place(set)
     return set
+  }
+
+  /** −1 where it is not among them. */
+  find(list: IdList): number {
+    const hash = hashOf(list)
+    const mask = this.#table.length - 1
+    let slot = hash & mask
+    for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
+      if (this.#hashes[entry - 1] === hash && this.#equals(entry - 1, list)) return entry - 1
+    }
+    return -1
+  }
+
+  /** Ids of a set: a view. */
+  idsOf(set: number): Uint32Array {
+    return this.#column.subarray(this.#starts[set]!, this.#starts[set + 1]!)
   }
 
   labels(set: number): Labels {
@@ -56,20 +63,32 @@ export class LabelSets {
     return out
   }
 
-  #equals(set: number, ids: Uint32Array, length: number): boolean {
+  #equals(set: number, { ids, length }: IdList): boolean {
     const start = this.#starts[set]!
     if (this.#starts[set + 1]! - start !== length) return false
     for (let i = 0; i < length; i++) if (this.#column[start + i] !== ids[i]) return false
     return true
   }
 
-  #rehash(size: number): void {
-    const table = new Uint32Array(size)
-    for (let set = 0; set < this.count; set++) {
-      let slot = this.#hashes[set]! & (size - 1)
-      while (table[slot] !== 0) slot = (slot + 1) & (size - 1)
-      table[slot] = set + 1
-    }
-    this.#table = table
+  #place(set: number): void {
+    const mask = this.#table.length - 1
+    let slot = this.#hashes[set]! & mask
+    while (this.#table[slot] !== 0) slot = (slot + 1) & mask
+    this.#table[slot] = set + 1
   }
+
+  #rehash(size: number): void {
+    this.#table = new Uint32Array(size)
+    for (let set = 0; set < this.count; set++) this.#place(set)
+  }
+}
+
+function hashOf({ ids, length }: IdList): number {
+  let hash = length
+  for (let i = 0; i < length; i++) {
+    hash = Math.imul(hash ^ ids[i]!, 0x9e3779b1)
+    hash ^= hash >>> 15
+  }
+  hash = Math.imul(hash, 0x85ebca6b)
+  return (hash ^ (hash >>> 13)) >>> 0
 }
