@@ -9,6 +9,7 @@ import { compileRegex } from '../model/regex.ts'
 import { failure, failureOf, plain, plainError, type Answer } from './envelope.ts'
 import { federateRoute } from './federate.ts'
 import { manageRoutes } from './manage-routes.ts'
+import { openApiRoute } from './openapi.ts'
 import { Form, formBytesMax } from './parameters.ts'
 import { queryRoutes } from './query-routes.ts'
 import { respond } from './responder.ts'
@@ -88,6 +89,8 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
 
   /** Routes without parameters by their path, then by method: found without Fastify's help. */
   const direct = new Map<string, Map<string, (raw: IncomingMessage, response: ServerResponse) => void>>()
+  routes.push(openApiRoute(edge, routes))
+
   for (const route of routes) {
     const label = route.label ?? route.path
     const isApi = route.api ?? route.path.startsWith(apiPrefix)

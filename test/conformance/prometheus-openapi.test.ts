@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { features } from '../../src/api/status-routes.ts'
+import { openApiDocument } from '../../src/api/openapi.ts'
 import { defaultApiOptions } from '../../src/api/options.ts'
 import { utf8Bytes } from '../../src/base/bytes.ts'
 import { startRig, type Rig } from '../support/fake-api-backend.ts'
@@ -31,10 +32,15 @@ const parameters: Readonly<Record<string, string>> = {
   '/query_exemplars': 'query=up',
 }
 
-describe.skipIf(!here)('OpenAPI 3.1 document', () => {
-  const document = here
-    ? (parse(readFileSync(`${folder}/openapi_3.1_golden.yaml`, 'utf8'), { maxAliasCount: -1 }) as OpenApi)
-    : { paths: {}, components: { schemas: {} } }
+const golden = here
+  ? (parse(readFileSync(`${folder}/openapi_3.1_golden.yaml`, 'utf8'), { maxAliasCount: -1 }) as OpenApi)
+  : { paths: {}, components: { schemas: {} } }
+const ours = openApiDocument('3.1.0', { serverUrl: '/api/v1', version: '1', has: () => true }) as unknown as OpenApi
+
+describe.skipIf(!here)('OpenAPI 3.1 document of Prometheus', () => answersAreAsDescribed(golden, true))
+describe('OpenAPI 3.1 document of our own', () => answersAreAsDescribed(ours, false))
+
+function answersAreAsDescribed(document: OpenApi, hasExamples: boolean): void {
   let rig: Rig
   beforeAll(async () => {
     rig = await startRig({ enableAdminApi: true })
@@ -84,6 +90,7 @@ describe.skipIf(!here)('OpenAPI 3.1 document', () => {
     })
   }
 
+  if (!hasExamples) return
   it('the validator takes the document’s own examples, and refuses damaged ones', () => {
     let examples = 0
     for (const { operation, path } of operations) {
@@ -98,7 +105,7 @@ describe.skipIf(!here)('OpenAPI 3.1 document', () => {
     }
     expect(examples).toBeGreaterThan(30)
   })
-})
+}
 
 it.skipIf(!here)('features the edge answers for are those of Prometheus by default', () => {
   const golden = JSON.parse(readFileSync(`${folder}/features.json`, 'utf8')) as Record<string, Record<string, boolean>>
@@ -109,4 +116,35 @@ it.skipIf(!here)('features the edge answers for are those of Prometheus by defau
   }
   const merged = features({ ...defaultApiOptions, listenAddresses: [], externalUrl: '', seed: 0 }, golden)
   expect(JSON.stringify(merged)).toBe(JSON.stringify(golden))
+})
+
+describe.skipIf(!here)('our document has what Prometheus has', () => {
+  for (const version of ['3.1', '3.2'] as const) {
+    it(`operations and parameters of ${version}`, () => {
+      const theirs = parse(readFileSync(`${folder}/openapi_${version}_golden.yaml`, 'utf8'), { maxAliasCount: -1 }) as OpenApi
+      const own = openApiDocument(`${version}.0`, { serverUrl: '/api/v1', version: '1', has: () => true }) as unknown as OpenApi
+      expect(asked(own)).toEqual(asked(theirs))
+      const names = Object.keys(theirs.components.schemas).filter((name) => !/^(DeleteSeries|CleanTombstones)OutputBody$/.test(name))
+      expect(names.filter((name) => !(name in own.components.schemas))).toEqual([])
+    })
+  }
+
+  /** Parameters by method and path, those in forms too; with a star where they are needed. */
+  function asked({ paths, components }: OpenApi): Record<string, string[]> {
+    const out: Record<string, string[]> = {}
+    for (const [path, methods] of Object.entries(paths)) {
+      for (const [method, operation] of Object.entries(methods)) {
+        const { parameters = [], requestBody } = operation as Operation & {
+          requestBody?: { content: Record<string, { schema?: { $ref?: string } }> }
+        }
+        const form = requestBody?.content['application/x-www-form-urlencoded']?.schema?.$ref?.replace('#/components/schemas/', '')
+        const schema = form === undefined ? {} : components.schemas[form]!
+        out[`${method} ${path}`] = [
+          ...parameters.map(({ name, required }) => name + (required === true ? '*' : '')),
+          ...Object.keys(schema.properties ?? {}).map((name) => name + (schema.required?.includes(name) === true ? '*' : '')),
+        ].sort()
+      }
+    }
+    return out
+  }
 })
