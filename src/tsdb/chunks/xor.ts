@@ -6,7 +6,6 @@
 //   xor   0  same value     10 + bits within the window before     11 + leading zeros <5> + bit count <6> (0 = 64) + bits
 import { PromhiveError } from '../../base/errors.ts'
 import type { SampleColumns } from '../../model/samples.ts'
-import { BitReader } from './bits.ts'
 import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from './xor-append.ts'
 
 /** Chunks are copied here before decoding, so that the loop may look past their end without a check: one sample has 145 bits at most. */
@@ -23,7 +22,8 @@ function intoScratch(chunk: Uint8Array): void {
   scratch.fill(0, chunk.length, chunk.length + lookAheadBytes)
 }
 
-const head = new BitReader()
+/** Times within ±2^51 take 8 bytes at most. */
+const timeBytesMax = 8
 
 /** Samples in a chunk of any encoding but the two histogram ones with start times (5, 6). */
 export function chunkSampleCount(chunk: Uint8Array): number {
@@ -44,39 +44,54 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
   const { times, bits } = into
   let n = lengthBefore
 
-  head.reset(chunk, 2)
-  head.varint64()
-  let time = head.signed()
-  head.bits64(64)
-  let low = head.low
-  let high = head.high
+  const end = chunk.length * 8
+  intoScratch(chunk)
+  const bytes = scratch
+  const view = scratchView
+  // the first sample and the first delta lie on whole bytes
+  let at = 2
+  let zigzag = 0
+  for (let scale = 1; ; scale *= 128) {
+    const byte = bytes[at++]!
+    zigzag += (byte & 0x7f) * scale
+    if (byte < 128) break
+    if (at === 2 + timeBytesMax) throw broken('the first time is out of range')
+  }
+  const half = Math.floor(zigzag / 2)
+  let time = zigzag === half * 2 ? half : -half - 1
+  let high = view.getInt32(at)
+  let low = view.getInt32(at + 4)
+  at += 8
+  let position = at * 8
+  if (position > end) throw broken(`sample 0 of ${count} ends at bit ${position} of ${end}`)
   times[n] = time
   bits[n * 2] = low
   bits[n * 2 + 1] = high
   if (time > endMs) return
   if (time >= startMs) n++
   let delta = 0
-  let position = head.position
-  const end = chunk.length * 8
-  intoScratch(chunk)
-  const bytes = scratch
-  const view = scratchView
   // the window of significant bits; 0 and 0 until the first one is read, as upstream's reader starts
   let leading = 0
   let trailing = 0
 
   samples: for (let i = 1; i < count; i++) {
+    // the next bits, at the top: 25 of them are good, of which the times' part takes 24 at most where the value's part (13) is not read anew
     let window: number
     if (i === 1) {
-      head.uvarint64()
-      delta = head.signed()
-      position = head.position
-      window = (view.getInt32(position >>> 3) << (position & 7)) | (bytes[(position >>> 3) + 4]! >>> (8 - (position & 7)))
+      const from = at
+      for (let scale = 1; ; scale *= 128) {
+        const byte = bytes[at++]!
+        delta += (byte & 0x7f) * scale
+        if (byte < 128) break
+        if (at === from + timeBytesMax) throw broken('the second time is out of range')
+      }
+      position = at * 8
+      window = view.getInt32(position >>> 3) << (position & 7)
     } else {
-      window = (view.getInt32(position >>> 3) << (position & 7)) | (bytes[(position >>> 3) + 4]! >>> (8 - (position & 7)))
+      window = view.getInt32(position >>> 3) << (position & 7)
       if (window >>> 30 === 0) {
         // a steady series: two bits a sample, and as many samples at once as the window shows
-        const last = Math.min(count, i + (Math.clz32(window) >>> 1))
+        const last = Math.min(count, i + Math.min(12, Math.clz32(window) >>> 1))
         position += (last - i) * 2
         if (position > end) throw broken(`sample ${last - 1} of ${count} ends at bit ${position} of ${end}`)
         for (; i < last; i++) {
@@ -92,7 +107,7 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
       }
       if (window >= 0) {
         position++
-        window <<= 1 // 31 good bits are left, more than the value's prefix needs
+        window <<= 1
       } else {
         if ((window & 0x40000000) === 0) {
           const raw = (window << 2) >>> 18
@@ -108,14 +123,14 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
           position += 24
         } else {
           position += 4
-          const at = position >>> 3
+          at = position >>> 3
           const shift = position & 7
           const upper = (view.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift))
           const lower = (view.getInt32(at + 4) << shift) | (bytes[at + 8]! >>> (8 - shift))
           delta += upper * 4294967296 + (lower >>> 0)
           position += 64
         }
-        window = (view.getInt32(position >>> 3) << (position & 7)) | (bytes[(position >>> 3) + 4]! >>> (8 - (position & 7)))
+        window = view.getInt32(position >>> 3) << (position & 7)
       }
     }
     time += delta
@@ -134,9 +149,10 @@ export function decodeXor(chunk: Uint8Array, startMs: number, endMs: number, int
         if (trailing < 0) throw broken(`value ${i} has ${leading} leading zeros and ${size} bits`)
         position += 13
       }
-      const at = position >>> 3
+      at = position >>> 3
       const shift = position & 7
-      const first = (view.getInt32(at) << shift) | (bytes[at + 4]! >>> (8 - shift))
+      let first = view.getInt32(at) << shift
+      if (size > 25) first |= bytes[at + 4]! >>> (8 - shift)
       if (size <= 32) {
         const part = first >>> (32 - size)
         if (trailing >= 32) high ^= part << (trailing - 32)
