@@ -6,6 +6,8 @@
 //
 // Rows without any sample are not kept. Nothing changes a vector after it was made; nodes of a plan may share it.
 import { PromhiveError } from '../base/errors.ts'
+import { IdList, LabelIds } from '../model/label-ids.ts'
+import { LabelSets } from '../model/label-sets.ts'
 import { labelsKey, type Labels } from '../model/labels.ts'
 import type { Histogram } from '../model/histogram.ts'
 import type { Budget } from './budget.ts'
@@ -163,9 +165,14 @@ export const duplicateText = 'vector cannot contain metrics with the same labels
 export function hasDuplicates(vector: Vector, budget: Budget): boolean {
   if (vector.length < 2) return false
   budget.tick(vector.length * 8)
-  const seen = new Set<string>()
-  for (const labels of vector.labels) seen.add(labelsKey(labels))
-  return seen.size < vector.length
+  const ids = new LabelIds()
+  const seen = new LabelSets(ids)
+  const list = new IdList()
+  for (let i = 0; i < vector.length; i++) {
+    list.set(vector.labels[i]!, ids)
+    if (seen.add(list) < i) return true
+  }
+  return false
 }
 
 /**

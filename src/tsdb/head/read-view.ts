@@ -7,8 +7,8 @@
 import { assert } from '../../base/assert.ts'
 import type { Labels } from '../../model/labels.ts'
 import type { SampleColumns, SeriesSet } from '../../model/samples.ts'
-import { IdList, LabelIds, type PartSet } from '../index/label-ids.ts'
-import { LabelSets } from '../index/label-sets.ts'
+import { IdList, LabelIds, type PartSet } from '../../model/label-ids.ts'
+import { LabelSets } from '../../model/label-sets.ts'
 
 /** All open views of a head. */
 export class ReadViews {

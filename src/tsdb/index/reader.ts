@@ -6,7 +6,7 @@ import { corrupt } from '../block/corrupt.ts'
 import { Cursor } from '../block/cursor.ts'
 import type { PagedFile } from '../block/pages.ts'
 import { indexHeaderBytes, indexMagic, seriesAlign, tocBytes, type Toc } from './format.ts'
-import type { IdList, LabelIds } from './label-ids.ts'
+import type { IdList, LabelIds } from '../../model/label-ids.ts'
 import { PostingsTable } from './postings-table.ts'
 import { Symbols } from './symbols.ts'
 

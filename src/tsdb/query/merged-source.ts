@@ -8,8 +8,8 @@ import type { Head } from '../head/head.ts'
 import { readNewest, readSeries } from '../head/read.ts'
 import type { ReadView } from '../head/read-view.ts'
 import { selectSeries } from '../head/select.ts'
-import { IdList, LabelIds, type PartSet } from '../index/label-ids.ts'
-import { LabelSets } from '../index/label-sets.ts'
+import { IdList, LabelIds, type PartSet } from '../../model/label-ids.ts'
+import { LabelSets } from '../../model/label-sets.ts'
 
 /** Part of the data with its own index: a block. Like SeriesSource, but over compiled matchers. */
 export interface SeriesPart {

@@ -8,7 +8,7 @@ import { SampleColumns, type SeriesSet } from '../../../src/model/samples.ts'
 import { ChunkStore } from '../../../src/tsdb/head/chunk-store.ts'
 import { Head } from '../../../src/tsdb/head/head.ts'
 import { readSeries } from '../../../src/tsdb/head/read.ts'
-import type { PartSet } from '../../../src/tsdb/index/label-ids.ts'
+import type { PartSet } from '../../../src/model/label-ids.ts'
 import { mergedSource, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
 

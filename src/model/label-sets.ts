@@ -1,19 +1,17 @@
-// Distinct label sets in one column of ids: those of several blocks and the head are told equal by comparing numbers, and a million of them need no
-// strings of their own.
-import type { Labels } from '../../model/labels.ts'
-import { growUint32 } from '../head/columns.ts'
+// Distinct label sets in one column of ids: they are told equal by comparing numbers, and a million of them need no strings of their own.
 import type { IdList, LabelIds } from './label-ids.ts'
+import type { Labels } from './labels.ts'
 
 export class LabelSets {
   /** Sets are numbered from 0. */
   count = 0
   readonly #ids: LabelIds
-  #column = new Uint32Array(1024)
+  #column = new Uint32Array(256)
   /** Per set: where its ids start; one more entry for the end of the last. */
-  #starts = new Uint32Array(129)
-  #hashes = new Uint32Array(128)
+  #starts = new Uint32Array(33)
+  #hashes = new Uint32Array(32)
   /** Open addressing: set + 1, 0 = free. */
-  #table = new Uint32Array(256)
+  #table = new Uint32Array(64)
 
   constructor(ids: LabelIds) {
     this.#ids = ids
@@ -26,11 +24,11 @@ export class LabelSets {
     const { ids, length } = list
     const set = this.count++
     const start = this.#starts[set]!
-    if (start + length > this.#column.length) this.#column = growUint32(this.#column, Math.max(start + length, this.#column.length * 2))
+    if (start + length > this.#column.length) this.#column = grown(this.#column, Math.max(start + length, this.#column.length * 2))
     for (let i = 0; i < length; i++) this.#column[start + i] = ids[i]!
     if (set >= this.#hashes.length) {
-      this.#hashes = growUint32(this.#hashes, set * 2)
-      this.#starts = growUint32(this.#starts, set * 2 + 1)
+      this.#hashes = grown(this.#hashes, set * 2)
+      this.#starts = grown(this.#starts, set * 2 + 1)
     }
     this.#starts[set + 1] = start + length
     this.#hashes[set] = hashOf(list)
@@ -81,6 +79,12 @@ export class LabelSets {
     this.#table = new Uint32Array(size)
     for (let set = 0; set < this.count; set++) this.#place(set)
   }
+}
+
+function grown(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
+  const out = new Uint32Array(length)
+  out.set(column)
+  return out
 }
 
 function hashOf({ ids, length }: IdList): number {

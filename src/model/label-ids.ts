@@ -1,5 +1,6 @@
-// Label sets as numbers, for the time of one select: every distinct name or value gets an id, a label set is the list of its ids in label order.
-import type { SeriesSet } from '../../model/samples.ts'
+// Label sets as numbers, for the time of one query: every distinct name or value gets an id, a label set is the list of its ids in label order.
+import type { Labels } from './labels.ts'
+import type { SeriesSet } from './samples.ts'
 
 /** What a part of the data has found. No two of its series have the same labels. */
 export interface PartSet extends SeriesSet {
@@ -36,6 +37,12 @@ export class LabelIds {
 export class IdList {
   length = 0
   ids = new Uint32Array(64)
+
+  /** The ids of a label set, in place of what there was. */
+  set(labels: Labels, ids: LabelIds): void {
+    this.length = 0
+    for (let i = 0; i < labels.length; i++) this.push(ids.of(labels[i]!))
+  }
 
   push(id: number): void {
     if (this.length === this.ids.length) {
