@@ -10,7 +10,7 @@ import type { Logger } from '../../src/base/logger.ts'
 import { count, integer, object } from '../../src/base/shape.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import type { BlockReader } from '../../src/tsdb/block/reader.ts'
-import type { BatchDeletion } from '../../protocols/bus/write-batch.ts'
+import type { BatchDeletion } from '../../protocols/bus/batch-parts.ts'
 import { shardDirectory } from './shard-files.ts'
 
 /** Of a shard's blocks: those it has cut, or those of other programs where it is the one that looks after them. */

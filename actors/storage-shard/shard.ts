@@ -14,7 +14,8 @@ import { outcome, type Head } from '../../src/tsdb/head/head.ts'
 import { readInOrder } from '../../src/tsdb/head/read.ts'
 import type { ShardState } from '../../src/tsdb/head/snapshot.ts'
 import { selectSeries } from '../../src/tsdb/head/select.ts'
-import { decodeWriteBatch, readAnnouncements, type BatchDeletion, type WriteBatch } from '../../protocols/bus/write-batch.ts'
+import { BatchColumns, decodeWriteBatch, readAnnouncements, type Announcements, type WriteBatch } from '../../protocols/bus/write-batch.ts'
+import type { BatchDeletion } from '../../protocols/bus/batch-parts.ts'
 
 /**
  * Counts of one applied batch, by outcome (src/tsdb/head/head.ts), then exemplars out of order, samples of refs nobody announced, and how many of the
@@ -51,6 +52,9 @@ interface Publisher {
 
 /** Publishers are numbered node × 2^20 + epoch: a node's newer epoch retires its older ones. */
 export const publisherEpochs = 1 << 20
+
+/** The batch being applied: one for all shards of a thread, for applying is never interrupted. */
+const columns = new BatchColumns()
 
 export class Shard {
   readonly id: number
@@ -101,8 +105,8 @@ export class Shard {
     publisher.lastSequence = sequence
     let batch: WriteBatch
     try {
-      batch = decodeWriteBatch(bytes)
-      if (batch.announcements.length > 0) this.#announce(publisher, batch.announcements)
+      batch = decodeWriteBatch(bytes, columns)
+      if (batch.announcements.bytes.length > 0) this.#announce(publisher, batch.announcements)
     } catch (thrown) {
       // the log's checksum has vouched for the bytes: a bug or a foreign writer. Every replica passes over it in the same way
       this.undecodable++
@@ -325,11 +329,11 @@ export class Shard {
     return made
   }
 
-  #announce(publisher: Publisher, announcements: Uint8Array): void {
-    readAnnouncements(announcements, (ref, from, to) => {
+  #announce(publisher: Publisher, announcements: Announcements): void {
+    readAnnouncements(announcements, (ref, bytes, from, to) => {
       if (ref >= publisher.refs.length) publisher.refs = growTo(publisher.refs, nextCapacity(publisher.refs.length, ref + 1))
       if (publisher.refs[ref] !== 0) this.#release(publisher, ref)
-      const series = this.head.series(announcements, from, to, this.id)
+      const series = this.head.series(bytes, from, to, this.id)
       publisher.refs[ref] = series + 1
       this.head.holders[series]!++
       this.retiring?.delete(series)

@@ -19,6 +19,8 @@ export interface Relabeling {
   apply(labels: Labels): Labels | null
   /** What each rule made of the output of the one before it; after a drop nothing follows. */
   steps(labels: Labels): RelabelStep[]
+  /** There are no rules: labels stay as they are. */
+  readonly empty: boolean
 }
 export type RelabelStep = Readonly<{ rule: RelabelRule; labels: Labels; keep: boolean }>
 
@@ -30,6 +32,7 @@ export function compileRelabel(rules: readonly RelabelRule[]): Relabeling {
   const steps = rules.map(compileRule)
   const working = new WorkingLabels()
   return {
+    empty: steps.length === 0,
     apply(labels) {
       if (steps.length === 0) return labels
       working.reset(labels)

@@ -364,9 +364,10 @@ export class LayoutScrape implements SeriesCache {
       for (; typeScanned < after.count; typeScanned++) {
         if ((after.flags[typeScanned]! & flag.type) !== 0) type = typeOf(after, typeScanned)
       }
-      const labels = this.#labels.of(readLabels(reader, type, null))
+      const direct = this.#labels.bytesOf(reader, type)
+      const labels = direct === null ? this.#labels.of(readLabels(reader, type, null)) : null
       scratch.fresh.add(hash, after.count)
-      if (labels === null) {
+      if (direct === null && labels === null) {
         after.push(bytes, from, to, 0, flag.dropped)
         continue
       }
@@ -377,7 +378,7 @@ export class LayoutScrape implements SeriesCache {
         after.push(bytes, from, to, 0, flag.sample | trackedFlag)
         continue
       }
-      const handle = this.#appender.open(labels)
+      const handle = direct === null ? this.#appender.open(labels!) : this.#appender.openBytes(direct)
       this.#opened.push(handle)
       this.#added++
       this.#take(batch, handle, reader, own)

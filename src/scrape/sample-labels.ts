@@ -4,7 +4,10 @@ import { PromhiveError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import { compareText, isLegacyLabelName, isLegacyMetricName, isUtf8Name, printLabels, quote, type Labels } from '../model/labels.ts'
 import type { Relabeling } from '../relabel/relabel.ts'
+import type { LineReader } from '../../protocols/exposition/line-reader.ts'
+import type { MetricType } from '../model/metadata.ts'
 import type { ScrapeOptions } from './options.ts'
+import { SampleBytes } from './sample-bytes.ts'
 
 export type LabelRules = Pick<
   ScrapeOptions,
@@ -16,6 +19,8 @@ export class SampleLabels {
   readonly #rules: LabelRules
   readonly #relabeling: Relabeling
   readonly #limitHit: () => void
+  /** Null where rules or limits must see every label. */
+  readonly #bytes: SampleBytes | null
 
   /**
    * @param target the target's public labels.
@@ -26,6 +31,13 @@ export class SampleLabels {
     this.#rules = rules
     this.#relabeling = relabeling
     this.#limitHit = limitHit
+    const limited = rules.labelLimit > 0 || rules.labelNameLengthLimit > 0 || rules.labelValueLengthLimit > 0
+    this.#bytes = limited || !relabeling.empty ? null : new SampleBytes(target)
+  }
+
+  /** What `of` would make of the line that was read, as canonical label bytes: a view until the next call. Null: ask `of`. */
+  bytesOf(reader: LineReader, type: MetricType): Uint8Array | null {
+    return this.#bytes === null ? null : this.#bytes.of(reader, type)
   }
 
   /**

@@ -7,7 +7,10 @@ import { BatchBuilder } from '../../src/scrape/batch.ts'
 import { LayoutScrape, LayoutScratch } from '../../src/scrape/layout-scrape.ts'
 import { defaultScrapeOptions } from '../../src/scrape/options.ts'
 import { SampleLabels } from '../../src/scrape/sample-labels.ts'
-import { plainReading } from '../../protocols/exposition/entries.ts'
+import { labelBytes } from '../../src/model/label-bytes.ts'
+import type { MetricType } from '../../src/model/metadata.ts'
+import { plainReading, readLabels } from '../../protocols/exposition/entries.ts'
+import { entry, LineReader, terminated } from '../../protocols/exposition/line-reader.ts'
 import { checkOpenMetrics } from '../../protocols/exposition/openmetrics-strict.ts'
 import { readEntries } from '../../protocols/exposition/read.ts'
 import { MemoryAppender } from '../support/memory-appender.ts'
@@ -112,6 +115,36 @@ it.each(['text', 'openmetrics', 'protobuf'] as const)('%s', (format) => {
   }
   expect(good).toBeGreaterThan(100)
   expect(refused).toBeGreaterThan(100)
+})
+
+it('labels straight from a line are those that strings would have given', () => {
+  const rng = seededRng(44)
+  const targets = [['instance', 'a:1', 'job', 'j'], ['code', 'x', 'ü', 'y'], []]
+  const labels = targets.map((target) => new SampleLabels(target, defaultScrapeOptions, compileRelabel([]), () => {}))
+  let direct = 0
+  let left = 0
+  for (let i = 0; i < 6_000; i++) {
+    const format = rng.chance(0.5) ? 'text' : 'openmetrics'
+    const body = terminated(rng.chance(0.3) ? seeds[format] : mutate(seeds[format], rng))
+    const reader = new LineReader(format)
+    reader.open(body, body.length)
+    let type: MetricType = 'unknown'
+    for (let kind = reader.next(); kind > 0 && kind !== entry.eof; kind = reader.next()) {
+      if (kind === entry.type) type = reader.type
+      if (kind !== entry.series) continue
+      const of = labels[rng.below(labels.length)]!
+      const bytes = of.bytesOf(reader, type)
+      if (bytes === null) left++
+      else {
+        expect(Buffer.from(bytes).toString('latin1')).toBe(
+          Buffer.from(labelBytes(of.of(readLabels(reader, type, null))!)).toString('latin1'),
+        )
+        direct++
+      }
+    }
+  }
+  expect(direct).toBeGreaterThan(1000)
+  expect(left).toBeGreaterThan(100)
 })
 
 it('a target that changes under the layout', () => {
