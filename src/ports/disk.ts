@@ -23,7 +23,7 @@ export interface Disk {
   /** Makes creations, renames and removals in this directory durable. */
   syncDirectory(path: string): void
   /** Takes an exclusive lock on a file (created where missing) until released or the process ends. Throws UNAVAILABLE where another process holds it. */
-  lock(path: string): { release(): void }
+  lock(path: string): DiskLock
   /** Bytes free for us and bytes in all, on the file system that holds the path. */
   space(path: string): { freeBytes: number; totalBytes: number }
 }
@@ -45,4 +45,10 @@ export interface DiskFile {
   syncNow(): void
   truncate(sizeBytes: number): void
   close(): void
+}
+
+export interface DiskLock {
+  /** Resolves when programs that use other kinds of locks are kept away too, as far as the system can; rejects with UNAVAILABLE where one was quicker. */
+  readonly settled: Promise<void>
+  release(): void
 }

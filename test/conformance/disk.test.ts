@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
@@ -36,6 +36,24 @@ async function locker(path: string): Promise<{ said: string; kill: () => Promise
   const said = await new Promise<string>((resolve) => child.stdout.once('data', (data: Buffer) => resolve(data.toString().trim())))
   return { said, kill: () => (child.kill('SIGKILL'), ended) }
 }
+
+const flock = (path: string): number | null => spawnSync('flock', ['-x', '-n', path, 'true']).status
+it.skipIf(process.platform !== 'linux' || spawnSync('flock', ['--version']).status !== 0)('node: the lock keeps away whoever locks as Prometheus does, and the other way round', async () => {
+  const path = join(base, 'flock')
+  const lock = nodeDisk().lock(path)
+  await lock.settled
+  expect(flock(path)).toBe(1)
+  lock.release()
+  writeFileSync(path, '')
+  expect(flock(path)).toBe(0)
+  const other = spawn('flock', ['-x', path, 'sh', '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  try {
+    await new Promise((resolve) => other.stdout.once('data', resolve))
+    expect(() => nodeDisk().lock(path)).toThrow(/cannot lock .*: held by process \d+$/)
+  } finally {
+    other.stdin.end()
+  }
+}) // prettier-ignore
 
 it('node: the lock excludes other processes and ends with kill -9', async () => {
   const path = join(base, 'lock')

@@ -93,13 +93,16 @@ export function diskConformance(name: string, open: () => { disk: Disk; root: st
       expect(call[verb]).toThrow(expect.objectContaining({ code: 'NOT_FOUND', message: expect.stringContaining(path) as string }))
     })
 
-    it('locks once, and again after release', () => {
+    it('locks once, and again after release', async () => {
       const { disk, root } = open()
       const lock = disk.lock(`${root}/lock`)
       expect(() => disk.lock(`${root}/lock`)).toThrow(expect.objectContaining({ code: 'UNAVAILABLE' }))
+      await lock.settled
       lock.release()
       lock.release()
-      disk.lock(`${root}/lock`).release()
+      const again = disk.lock(`${root}/lock`)
+      await again.settled
+      again.release()
     })
 
     it('tells the space', () => {

@@ -1,5 +1,5 @@
 // A data directory changes hands: what a real Prometheus stored, in blocks and in its write-ahead log, is answered the same after a move.
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -78,5 +78,37 @@ describe.skipIf(missing !== '')(`a Prometheus' data directory${missing === '' ? 
       expect(difference(lines(await again.samples(query, timeMs)), before[i]!)).toBeNull()
     expect([ours.log.includes('was taken over'), again.log.includes('was taken over')]).toEqual([true, false])
     expect(await again.stop()).toBe(0)
+  })
+
+  it.skipIf(missingPrograms('flock') !== '')('is used by one program at a time', { timeout: 30_000 }, async () => {
+    const home = new ServerHome({ config: 'global: {}\n' })
+    homes.push(home)
+    // Debian's takes no lock unless it is told to
+    const { stderr, stdout } = spawnSync('prometheus', ['--help'], { encoding: 'utf8' })
+    const locking = `${stderr}${stdout}`.includes('tsdb.use-lockfile') ? ['--storage.tsdb.use-lockfile'] : []
+    const start = async (): Promise<Process> => {
+      const child = new Process('prometheus', [
+        `--config.file=${join(home.path, 'prometheus.yml')}`,
+        `--storage.tsdb.path=${home.dataDirectory}`,
+        `--web.listen-address=127.0.0.1:${await freePort()}`,
+        ...locking,
+      ])
+      children.push(child)
+      return child
+    }
+    const ours = await home.start()
+    children.push(ours.process)
+    const refused = await start()
+    expect(await refused.exited).toBe(1)
+    expect(refused.log).toContain('lock DB directory: resource temporarily unavailable')
+    expect(await ours.value('vector(1)')).toBe(1)
+    expect(await ours.stop()).toBe(0)
+    const theirs = await start()
+    await until('Prometheus is ready', () => theirs.log.includes('Server is ready'), 15_000)
+    const second = home.spawn()
+    children.push(second)
+    expect(await second.exited).toBe(1)
+    expect(second.log).toMatch(/cannot lock .*: held by process \d+/)
+    await theirs.stop('SIGTERM')
   })
 })

@@ -119,6 +119,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       nowMs: () => clock.monotonicMs(),
       onCommit: (durationMs) => logMetrics.committed(durationMs),
     })
+    await lock?.settled // before anything of the directory is changed by more than a sweep
     if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null

@@ -6,18 +6,23 @@
 // file that has lost its name, the file's identity is compared before opening and after locking: names come back only with new files, hence
 // equal identity means the locked file is the one others will open.
 //
-// A Prometheus that runs on the same directory holds a BSD lock on the same file; Linux shows it in /proc/locks.
-// POSIX locks are dropped when the process closes any descriptor of the file: nobody else in this process may open it.
+// A Prometheus that runs on the same directory holds a BSD lock (flock) on the same file; Linux shows it in /proc/locks. That it refuses to start
+// here, too, takes a lock of that kind. It belongs to the open file and not to a process, so a child takes it on a descriptor it is handed
+// (util-linux' `flock -n 3`) and ends; the lock stays until this process has closed the file. The start goes on meanwhile.
+// POSIX locks are dropped when the process closes any descriptor of the file: nobody else in this process may open it, and the descriptor of the
+// BSD lock is closed after SQLite's.
+import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
+import type { DiskLock } from '../disk.ts'
 
 const attemptsMax = 100
 const sqliteBusy = 5
 const sqliteNotDatabase = 26
 
 /** @throws PromhiveError UNAVAILABLE where another process (or another lock of this one) holds the file, INTERNAL where it cannot be made. */
-export function lockFile(path: string): { release(): void } {
+export function lockFile(path: string): DiskLock {
   // Not imported statically: a Node without SQLite must still be able to load the other adapters.
   const sqlite = process.getBuiltinModule('node:sqlite')
   if (sqlite === undefined) throw new PromhiveError('INTERNAL', `cannot lock ${path}: needs Node 22.13 or newer`, { path })
@@ -34,7 +39,7 @@ export function lockFile(path: string): { release(): void } {
         fs.truncateSync(path) // an older Prometheus wrote its process id
         continue
       }
-      if (code === sqliteBusy) throw heldBy(path, holder(path))
+      if (code === sqliteBusy) throw heldBy(path, holder(path, 'POSIX'))
       throw new PromhiveError('INTERNAL', `cannot lock ${path}: ${messageOf(thrown)}`, { path }, thrown)
     }
     const foreign = holder(path, 'FLOCK')
@@ -46,20 +51,38 @@ export function lockFile(path: string): { release(): void } {
       database.close() // released and removed by its owner in between
       continue
     }
-    held.add(database)
-    return { release: () => release(path, database) }
+    const file = fs.openSync(path, 'r')
+    const lock = { database, file }
+    held.add(lock)
+    const settled = lockAsPrometheus(path, file)
+    settled.catch(() => {}) // who waits for it hears of it
+    return { settled, release: () => release(path, lock) }
   }
   throw new PromhiveError('INTERNAL', `cannot lock ${path}: it kept changing`, { path })
 }
 
 /** Locks of this process. A handle nobody refers to would be collected, and its lock with it. */
-const held = new Set<DatabaseSync>()
+const held = new Set<Held>()
+type Held = Readonly<{ database: DatabaseSync; file: number }>
 
-function release(path: string, database: DatabaseSync): void {
-  if (!database.isOpen) return
+function release(path: string, lock: Held): void {
+  if (!held.delete(lock)) return
   fs.rmSync(path, { force: true }) // first the name, then the lock: see above
-  database.close()
-  held.delete(database)
+  lock.database.close()
+  fs.closeSync(lock.file)
+}
+
+/** How long `flock` may take; it takes some milliseconds. */
+const settleMs = 10_000
+
+/** Rejects where a Prometheus was quicker. Without the program, or on other systems, there is no such lock: then a Prometheus is not kept away. */
+function lockAsPrometheus(path: string, file: number): Promise<void> {
+  if (process.platform !== 'linux') return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file], timeout: settleMs })
+    child.on('error', () => resolve())
+    child.on('exit', (code) => (code === 1 ? reject(heldBy(path, holder(path, 'FLOCK'))) : resolve()))
+  })
 }
 
 /** Device, number and birth of the file at the path; '' where there is none. */
@@ -78,7 +101,7 @@ function identity(path: string, create: boolean): string {
  * The process that holds a lock on the file: lines of /proc/locks such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:10339050 1073741824 1073742335`.
  * Null where there is none or the system does not tell.
  */
-function holder(path: string, kind?: 'FLOCK'): number | null {
+function holder(path: string, kind: 'FLOCK' | 'POSIX'): number | null {
   let table: string
   let inode: bigint
   try {
@@ -90,7 +113,7 @@ function holder(path: string, kind?: 'FLOCK'): number | null {
   for (const line of table.split('\n')) {
     const [, lockKind, , access, pid, file] = line.split(/\s+/)
     if (file === undefined || access !== 'WRITE' || BigInt(file.slice(file.lastIndexOf(':') + 1)) !== inode) continue
-    if (kind === undefined || lockKind === kind) return Number(pid)
+    if (lockKind === kind) return Number(pid)
   }
   return null
 }

@@ -7,7 +7,7 @@
 // Faults: ENOSPC by a budget of bytes, read and write errors by path, a crash at the n-th operation.
 import { PromhiveError } from '../../base/errors.ts'
 import type { Rng } from '../../base/rng.ts'
-import type { Disk, DiskFile, FileStat } from '../disk.ts'
+import type { Disk, DiskFile, DiskLock, FileStat } from '../disk.ts'
 
 export interface SimulatedDisk extends Disk {
   /** Operations so far that change something or make it durable. */
@@ -398,12 +398,12 @@ class MemoryDisk implements SimulatedDisk {
     }
     this.#unsafe = waiting
   }
-  lock(path: string): { release(): void } {
+  lock(path: string): DiskLock {
     this.#alive()
     if (this.#locks.has(path)) throw new PromhiveError('UNAVAILABLE', `cannot lock ${path}: held by another process`, { path })
     this.#locks.add(path)
     const epoch = this.#epoch
-    return { release: () => void (epoch === this.#epoch && this.#locks.delete(path)) }
+    return { settled: Promise.resolve(), release: () => void (epoch === this.#epoch && this.#locks.delete(path)) }
   }
   space(): { freeBytes: number; totalBytes: number } {
     return { freeBytes: this.#freeBytes, totalBytes: 2 ** 40 }

@@ -1,6 +1,6 @@
 // A Disk in memory, for tests of what lies on it: whole files can be looked at and damaged.
 import { PromhiveError } from '../../../src/base/errors.ts'
-import type { Disk, DiskFile } from '../../../src/ports/disk.ts'
+import type { Disk, DiskFile, DiskLock } from '../../../src/ports/disk.ts'
 
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, Uint8Array>()
@@ -58,8 +58,8 @@ export class MemoryDisk implements Disk {
     for (const known of this.directories) if (known === path || known.startsWith(`${path}/`)) this.directories.delete(known)
   }
   syncDirectory(): void {}
-  lock(): { release(): void } {
-    return { release: () => {} }
+  lock(): DiskLock {
+    return { settled: Promise.resolve(), release: () => {} }
   }
   space(): { freeBytes: number; totalBytes: number } {
     return { freeBytes: 1e12, totalBytes: 1e12 }
