@@ -15,7 +15,7 @@ export function escapeName(name: string, scheme: NameEscaping): string {
     else if (char === '_') out += '__'
     else if (scheme === 'dots') out += char === '.' ? '_dot_' : legal ? char : '__'
     else if (legal) out += char
-    else out += char.isWellFormed() ? `_${char.codePointAt(0)!.toString(16)}_` : '_FFFD_'
+    else out += `_${(char.isWellFormed() ? char.codePointAt(0)! : 0xfffd).toString(16)}_`
   }
   return out
 }

@@ -6,10 +6,11 @@ import type { Numbers } from '../base/metrics.ts'
 import { compareText, labelPairs, labelValue, metricName, metricNameLabel, type Labels } from '../model/labels.ts'
 import { customBucketsSchema, counterReset, type Histogram, type Span } from '../model/histogram.ts'
 import { formatFloatG } from '../model/number-text.ts'
+import { escapeName } from '../../protocols/exposition/names.ts'
 import { ProtoWriter } from '../../protocols/remote/protobuf.ts'
 import type { LatestSamples } from './backend.ts'
 import { plainError, type Answer } from './envelope.ts'
-import { escapeName, negotiate, seriesText, type MetricFormat } from './metric-format.ts'
+import { negotiate, seriesText, type MetricFormat } from './metric-format.ts'
 import type { Edge, Route } from './routes.ts'
 
 export function federateRoute(edge: Edge): Route {

@@ -1,7 +1,7 @@
 // Which exposition format /federate answers in, and how names look in it. Source: prometheus/common expfmt.NegotiateAccept.
+import type { NameEscaping } from '../../protocols/exposition/names.ts'
 import { isLegacyLabelName, isLegacyMetricName } from '../model/labels.ts'
 
-export type NameEscaping = 'allow-utf-8' | 'underscores' | 'dots' | 'values'
 export type MetricFormat = Readonly<{ kind: 'text' | 'protobuf'; contentType: string; escaping: NameEscaping }>
 
 type Clause = Readonly<{ type: string; parameters: Readonly<Record<string, string>>; q: number }>
@@ -38,25 +38,6 @@ export function negotiate(accept: string): MetricFormat {
     if (type === 'text/plain' && (version === '' || version === '0.0.4')) break
   }
   return { kind: 'text', contentType: `text/plain; version=0.0.4; charset=utf-8; escaping=${escaping}`, escaping }
-}
-
-/** A metric or label name as the scheme writes it. */
-export function escapeName(name: string, escaping: NameEscaping): string {
-  if (escaping === 'allow-utf-8' || name === '') return name
-  if (escaping !== 'dots' && isLegacyMetricName(name)) return name
-  let out = escaping === 'values' ? 'U__' : ''
-  let first = true
-  for (const char of name) {
-    const legal = /[a-zA-Z_:]/.test(char) || (!first && /[0-9]/.test(char))
-    first = false
-    if (escaping === 'underscores') out += legal ? char : '_'
-    else if (char === '_') out += '__'
-    else if (escaping === 'dots' && char === '.') out += '_dot_'
-    else if (legal) out += char
-    else if (escaping === 'dots') out += '__'
-    else out += `_${(char.isWellFormed() ? char.codePointAt(0)! : 0xfffd).toString(16)}_`
-  }
-  return out
 }
 
 /** `name{a="b"}` in the text formats; names outside of the legacy alphabet are quoted inside of the braces. `pairs`: name, value, name, value, … */

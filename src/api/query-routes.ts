@@ -1,4 +1,5 @@
 // /api/v1: queries and what is near them (FEATURES 6.06–6.13).
+import { unescapeName } from '../../protocols/exposition/names.ts'
 import { PromhiveError } from '../base/errors.ts'
 import { labelsToObject, quote } from '../model/labels.ts'
 import { compileMatcher } from '../model/matching.ts'
@@ -6,7 +7,6 @@ import { formatSampleValue } from '../model/number-text.ts'
 import type { Matcher } from '../model/matcher.ts'
 import { maxTimeMs, minTimeMs, type QueryAnswer, type QueryLanguage, type QueryOptions, type SeriesQuery } from './backend.ts'
 import { noContent, success, successBytes, type Answer } from './envelope.ts'
-import { unescapeName } from './escaped-name.ts'
 import { badRequest, durationOf, durationOr, invalidParameter, limitOf, timeOf, timeOr, wholeMs, type Form } from './parameters.ts'
 import { originOf, type ApiRequest, type Edge, type Route } from './routes.ts'
 
@@ -103,7 +103,7 @@ export function queryRoutes(edge: Edge): Route[] {
       serverOnly: true,
       handler: async ({ form, gone, parameters }) => {
         const given = parameters['name'] ?? ''
-        const name = given.startsWith('U__') ? unescapeName(given) : given
+        const name = unescapeName(given, 'values')
         if (name === '' || !name.isWellFormed() || name.includes('\ufffd')) throw badRequest(`invalid label name: ${quote(name)}`)
         const query = seriesQuery(backend.language, form)
         return listAnswer(await backend.series.listed({ ...query, kind: 'labelValues', name }, gone))

@@ -1,33 +1,15 @@
 // Times in answers: RFC 3339 as Go's time.Time marshals it, in UTC, without the Date object.
+import { calendarDay, daysOf } from '../base/calendar.ts'
 
 /** Go's zero time: "never". */
 export const zeroTime = '0001-01-01T00:00:00Z'
-
-/** Days since 1970-01-01 of a date in the proleptic Gregorian calendar. After Howard Hinnant's days_from_civil. */
-export function daysOf(year: number, month: number, day: number): number {
-  const y = month <= 2 ? year - 1 : year
-  const era = Math.floor(y / 400)
-  const yearOfEra = y - era * 400
-  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1
-  return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468
-}
 
 /** `2026-01-02T13:36:40.2Z`: trailing zeros of the fraction left out, as RFC3339Nano. 0 is "never". */
 export function timeText(ms: number): string {
   if (ms === 0) return zeroTime
   const days = Math.floor(ms / 86_400_000)
   const ofDay = Math.floor(ms - days * 86_400_000)
-  const z = days + 719_468
-  const era = Math.floor(z / 146_097)
-  const dayOfEra = z - era * 146_097
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  )
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const shifted = Math.floor((5 * dayOfYear + 2) / 153)
-  const month = shifted < 10 ? shifted + 3 : shifted - 9
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-  const day = dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1
+  const { year, month, day } = calendarDay(days)
   const two = (n: number): string => String(n).padStart(2, '0')
   const fraction = ofDay % 1000
   const tail = fraction === 0 ? '' : `.${String(fraction).padStart(3, '0').replace(/0+$/, '')}`

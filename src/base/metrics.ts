@@ -88,6 +88,29 @@ export class Numbers implements Family {
   }
 }
 
+/** What takes observations, by label values. */
+abstract class Observed<T extends Readonly<{ observe: (value: number) => void }>> implements Family {
+  abstract readonly kind: MetricKind
+  readonly name: string
+  readonly help: string
+  protected readonly children: Children<T>
+  constructor(name: string, help: string, labels: readonly string[], make: () => T) {
+    this.name = name
+    this.help = help
+    this.children = new Children(labels, make)
+  }
+  labels(...values: string[]): T {
+    return this.children.of(values)
+  }
+  observe(value: number): void {
+    this.children.of([]).observe(value)
+  }
+  remove(...values: string[]): void {
+    this.children.remove(values)
+  }
+  abstract samples(): MetricSample[]
+}
+
 class Buckets {
   readonly counts: Float64Array
   readonly bounds: readonly number[]
@@ -104,30 +127,16 @@ class Buckets {
   }
 }
 
-export class HistogramMetric implements Family {
+export class HistogramMetric extends Observed<Buckets> {
   readonly kind = 'histogram'
-  readonly name: string
-  readonly help: string
   readonly #bounds: readonly number[]
-  readonly #children: Children<Buckets>
   constructor(name: string, help: string, bounds: readonly number[], labels: readonly string[]) {
-    this.name = name
-    this.help = help
+    super(name, help, labels, () => new Buckets(bounds))
     this.#bounds = bounds
-    this.#children = new Children(labels, () => new Buckets(bounds))
-  }
-  labels(...values: string[]): Buckets {
-    return this.#children.of(values)
-  }
-  observe(value: number): void {
-    this.#children.of([]).observe(value)
-  }
-  remove(...values: string[]): void {
-    this.#children.remove(values)
   }
   samples(): MetricSample[] {
     const out: MetricSample[] = []
-    for (const { labels, child } of this.#children.all()) {
+    for (const { labels, child } of this.children.all()) {
       this.#bounds.forEach((bound, i) =>
         out.push({ suffix: '_bucket', labels: [...labels, 'le', printBound(bound)], value: child.counts[i]! }),
       )
@@ -156,30 +165,16 @@ class Window {
   }
 }
 
-export class SummaryMetric implements Family {
+export class SummaryMetric extends Observed<Window> {
   readonly kind = 'summary'
-  readonly name: string
-  readonly help: string
   readonly #quantiles: readonly number[]
-  readonly #children: Children<Window>
   constructor(name: string, help: string, quantiles: readonly number[], labels: readonly string[]) {
-    this.name = name
-    this.help = help
+    super(name, help, labels, () => new Window())
     this.#quantiles = quantiles
-    this.#children = new Children(labels, () => new Window())
-  }
-  labels(...values: string[]): Window {
-    return this.#children.of(values)
-  }
-  observe(value: number): void {
-    this.#children.of([]).observe(value)
-  }
-  remove(...values: string[]): void {
-    this.#children.remove(values)
   }
   samples(): MetricSample[] {
     const out: MetricSample[] = []
-    for (const { labels, child } of this.#children.all()) {
+    for (const { labels, child } of this.children.all()) {
       for (const q of this.#quantiles) out.push({ suffix: '', labels: [...labels, 'quantile', String(q)], value: child.quantile(q) })
       out.push({ suffix: '_sum', labels, value: child.sum }, { suffix: '_count', labels, value: child.count })
     }

@@ -1,3 +1,4 @@
+import { calendarDay, daysOf } from '../base/calendar.ts'
 import type { Methods } from './value.ts'
 import { DurationValue, FunctionError, TimeValue } from './value.ts'
 
@@ -29,38 +30,23 @@ function floorDivide(value: bigint, by: bigint): bigint {
   return value % by < 0n ? quotient - 1n : quotient
 }
 
-/** Proleptic Gregorian, UTC. Days to date after Howard Hinnant's civil_from_days. */
+/** Proleptic Gregorian, UTC. */
 export function calendarOf(nanos: bigint): CalendarTime {
   const seconds = floorDivide(nanos, secondNanos)
   const days = Number(floorDivide(seconds, 86_400n))
   const ofDay = Number(seconds - BigInt(days) * 86_400n)
-  const z = days + 719_468
-  const era = Math.floor(z / 146_097)
-  const dayOfEra = z - era * 146_097
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  )
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const shifted = Math.floor((5 * dayOfYear + 2) / 153)
-  const month = shifted < 10 ? shifted + 3 : shifted - 9
-  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  const { year, month, day } = calendarDay(days)
   return {
     year,
     month,
-    day: dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1,
+    day,
     hour: Math.floor(ofDay / 3600),
     minute: Math.floor(ofDay / 60) % 60,
     second: ofDay % 60,
     nanos: Number(nanos - seconds * secondNanos),
     weekday: (((days + 4) % 7) + 7) % 7,
-    yearDay: days - daysBeforeYear(year) + 1,
+    yearDay: days - daysOf(year, 1, 1) + 1,
   }
-}
-
-/** Days from the epoch to 1 January. */
-function daysBeforeYear(year: number): number {
-  const before = year - 1
-  return 365 * before + Math.floor(before / 4) - Math.floor(before / 100) + Math.floor(before / 400) - 719_162
 }
 
 /** Time.String: `2015-11-05 12:00:00.123 +0000 UTC`. */
@@ -219,7 +205,7 @@ function addDate(nanos: bigint, years: number, monthsMore: number, days: number)
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
   const before = [0, 31, leap ? 60 : 59, leap ? 91 : 90, leap ? 121 : 120, leap ? 152 : 151, leap ? 182 : 181, leap ? 213 : 212, leap ? 244 : 243, leap ? 274 : 273, leap ? 305 : 304, leap ? 335 : 334] // prettier-ignore
   const ofDay = nanos - floorDivide(nanos, BigInt(dayMs) * 1_000_000n) * BigInt(dayMs) * 1_000_000n
-  return new TimeValue(BigInt(daysBeforeYear(year) + before[month]! + time.day - 1 + days) * BigInt(dayMs) * 1_000_000n + ofDay)
+  return new TimeValue(BigInt(daysOf(year, 1, 1) + before[month]! + time.day - 1 + days) * BigInt(dayMs) * 1_000_000n + ofDay)
 }
 
 /** Go's division: towards zero, whole part and fraction apart so that large values keep their digits. */

@@ -1,4 +1,5 @@
 // Columns as Go's tabwriter lays them out for promtool: at least 13 wide, two spaces between; and the numbers in them.
+import { calendarDay } from '../../base/calendar.ts'
 import { printDuration } from '../../template/time.ts'
 
 /** Lines of cells; the last cell of a line is not padded. */
@@ -22,20 +23,6 @@ export function timeText(ms: number, humanReadable: boolean): string {
   const two = (value: number): string => String(value).padStart(2, '0')
   const date = `${year < 0 ? '-' : ''}${String(Math.abs(year)).padStart(4, '0')}-${two(month)}-${two(day)}`
   return `${date} ${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)} +0000 UTC`
-}
-
-/** Days since 1970-01-01 to a date of the proleptic Gregorian calendar. Source: Howard Hinnant, chrono-compatible date algorithms. */
-function calendarDay(days: number): { year: number; month: number; day: number } {
-  const shifted = days + 719_468
-  const era = Math.floor(shifted / 146_097)
-  const dayOfEra = shifted - era * 146_097
-  const yearOfEra = Math.floor(
-    (dayOfEra - Math.floor(dayOfEra / 1460) + Math.floor(dayOfEra / 36_524) - Math.floor(dayOfEra / 146_096)) / 365,
-  )
-  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
-  const shiftedMonth = Math.floor((5 * dayOfYear + 2) / 153)
-  const month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-  return { year: yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day: dayOfYear - Math.floor((153 * shiftedMonth + 2) / 5) + 1 }
 }
 
 /** `1KiB512B`, or the number as it is. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { maxTimeMs, minTimeMs } from '../../../src/api/backend.ts'
-import { unescapeName } from '../../../src/api/escaped-name.ts'
+import { unescapeName } from '../../../protocols/exposition/names.ts'
 import { globalUrl } from '../../../src/api/global-url.ts'
 import { booleanOf, durationOf, Form, integerOf, parseTime } from '../../../src/api/parameters.ts'
 import { timeText } from '../../../src/api/time-text.ts'
@@ -123,7 +123,7 @@ describe('escaped names', () => {
     ['U__trailing_', 'U__trailing_'],
     ['U__', ''],
   ]
-  for (const [escaped, name] of rows) it(escaped, () => expect(unescapeName(escaped)).toBe(name))
+  for (const [escaped, name] of rows) it(escaped, () => expect(unescapeName(escaped, 'values')).toBe(name))
 })
 
 describe('global URLs', () => {
