@@ -2,12 +2,10 @@
 import { Packr } from 'msgpackr/pack'
 import type { Histogram } from '../../src/model/histogram.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
-import type { Metadata } from '../../src/model/metadata.ts'
 import { corrupt } from './batch-columns.ts'
 
 export type BatchHistogram = Readonly<{ ref: number; timeMs: number; startTimeMs: number; histogram: Histogram }>
 export type BatchExemplar = Readonly<{ ref: number; labels: readonly string[]; value: number; timeMs: number; hasTime: boolean }>
-export type BatchMetadata = Readonly<{ ref: number; metadata: Metadata }>
 /** Samples of matching series within [startMs, endMs] are deleted. */
 export type BatchDeletion = Readonly<{ matchers: readonly Matcher[]; startMs: number; endMs: number }>
 

@@ -1,22 +1,22 @@
 // A write batch: what one publisher appends to one shard's log, and all that ever changes a shard. Little-endian.
 //
-//   ┌ header 64 B ┬ values ┬ times ┬ refs ┬ released u32[] ┬ announcements ┬ histograms ┬ exemplars ┬ metadata ┬ deletions ┐
+//   ┌ header 64 B ┬ values ┬ times ┬ refs ┬ released u32[] ┬ announcements ┬ histograms ┬ exemplars ┬ deletions ┐
 //
 //   header   0 u32 magic "PWB2"   4 u32 flags (1: times are plain f64[n], 2: refs are plain u32[n], 4: stale series are to be cut)   8 u32 samples n
-//           12 u32 value bytes   16 f64 appendedMs   24 u32 announcement bytes   28 u32 histogram bytes   32 u32 exemplar bytes   36 u32 metadata bytes
+//           12 u32 value bytes   16 f64 appendedMs   24 u32 announcement bytes   28 u32 histogram bytes   32 u32 exemplar bytes   36 u32 0
 //           40 u32 deletion bytes   44 u32 released refs   48 u32 time bytes   52 u32 ref bytes   56 f64 out-of-order window
 //   values, times, refs   packed, see batch-columns.ts
 //   released refs the publisher will not use again (they may be announced anew later)
 //   announcements  of series: varint ref − (ref before + 1), uvarint a, uvarint b, uvarint length, bytes: canonical label bytes of which the first a and
 //                  the last b are those of the announcement before. A ref means nothing before its announcement
-//   histograms, exemplars, metadata, deletions: msgpack arrays, rare enough not to want columns
+//   histograms, exemplars, deletions: msgpack arrays, rare enough not to want columns
 //
 // Batches of the first version ("PWB1") have plain columns; they are read, and not written any more (write-batch-plain.ts).
 import { assert } from '../../src/base/assert.ts'
 import { ByteReader, ByteWriter } from '../../src/base/bytes.ts'
 import { limits } from '../../src/base/limits.ts'
 import { corrupt, PackBuffer, packRuns, packValues, unpackRuns, unpackValues } from './batch-columns.ts'
-import { packed, unpacked, type BatchDeletion, type BatchExemplar, type BatchHistogram, type BatchMetadata } from './batch-parts.ts'
+import { packed, unpacked, type BatchDeletion, type BatchExemplar, type BatchHistogram } from './batch-parts.ts'
 import { decodePlainBatch, isPlainBatch } from './write-batch-plain.ts'
 
 const magic = 0x32425750
@@ -41,7 +41,6 @@ export type WriteBatch = Readonly<{
   released: Uint32Array
   histograms: readonly BatchHistogram[]
   exemplars: readonly BatchExemplar[]
-  metadata: readonly BatchMetadata[]
   deletions: readonly BatchDeletion[]
   /** Series that have ended by now become blocks of their own and leave the head. */
   cutStaleSeries: boolean
@@ -84,7 +83,6 @@ export class WriteBatchBuilder {
   #released: number[] = []
   #histograms: BatchHistogram[] = []
   #exemplars: BatchExemplar[] = []
-  #metadata: BatchMetadata[] = []
   #deletions: BatchDeletion[] = []
   #cutStaleSeries = false
   /** Parts other than float samples: they count towards `empty` and the size. */
@@ -140,10 +138,6 @@ export class WriteBatchBuilder {
     this.#exemplars.push(exemplar)
     this.#others++
   }
-  addMetadata(metadata: BatchMetadata): void {
-    this.#metadata.push(metadata)
-    this.#others++
-  }
   addDeletion(deletion: BatchDeletion): void {
     this.#deletions.push(deletion)
     this.#others++
@@ -192,13 +186,12 @@ export class WriteBatchBuilder {
     const released = this.#released.length
     const histograms = packed(this.#histograms)
     const exemplars = packed(this.#exemplars)
-    const metadata = packed(this.#metadata)
     const deletions = packed(this.#deletions)
     const timesAt = headerBytes + valueBytes
     const refsAt = timesAt + timeBytes
     const releasedAt = refsAt + refBytes
     const tailAt = releasedAt + released * 4
-    const record = new Uint8Array(tailAt + announcements + histograms.length + exemplars.length + metadata.length + deletions.length)
+    const record = new Uint8Array(tailAt + announcements + histograms.length + exemplars.length + deletions.length)
     const view = new DataView(record.buffer)
     view.setUint32(0, magic, true)
     const flags = (plainTimes ? timesArePlain : 0) | (plainRefs ? refsArePlain : 0) | (this.#cutStaleSeries ? cutsStaleSeries : 0)
@@ -209,7 +202,6 @@ export class WriteBatchBuilder {
     view.setUint32(24, announcements, true)
     view.setUint32(28, histograms.length, true)
     view.setUint32(32, exemplars.length, true)
-    view.setUint32(36, metadata.length, true)
     view.setUint32(40, deletions.length, true)
     view.setUint32(44, released, true)
     view.setUint32(48, timeBytes, true)
@@ -221,7 +213,7 @@ export class WriteBatchBuilder {
     record.set(plainRefs ? bytesOf(this.#refs, n) : bytes.subarray(refsFrom, packing.length), refsAt)
     for (let i = 0; i < released; i++) view.setUint32(releasedAt + i * 4, this.#released[i]!, true)
     let at = tailAt
-    for (const part of [this.#announcements.written(), histograms, exemplars, metadata, deletions]) {
+    for (const part of [this.#announcements.written(), histograms, exemplars, deletions]) {
       record.set(part, at)
       at += part.length
     }
@@ -233,7 +225,6 @@ export class WriteBatchBuilder {
     if (released > 0) this.#released = []
     if (this.#histograms.length > 0) this.#histograms = []
     if (this.#exemplars.length > 0) this.#exemplars = []
-    if (this.#metadata.length > 0) this.#metadata = []
     if (this.#deletions.length > 0) this.#deletions = []
     return record
   }
@@ -259,7 +250,7 @@ export function decodeWriteBatch(record: Uint8Array, columns = new BatchColumns(
   const refsAt = timesAt + size(48)
   const releasedAt = refsAt + size(52)
   let at = releasedAt + released * 4
-  if (at + size(24) + size(28) + size(32) + size(36) + size(40) !== record.length || n > size(12) * 2)
+  if (at + size(24) + size(28) + size(32) + size(40) !== record.length || n > size(12) * 2)
     throw corrupt(`parts do not add up to ${record.length} bytes`)
   columns.reserve(n)
   const { values, bits, times, refs } = columns
@@ -281,7 +272,6 @@ export function decodeWriteBatch(record: Uint8Array, columns = new BatchColumns(
     announcements: { bytes: part(size(24)), frontCoded: true },
     histograms: unpacked<BatchHistogram>(part(size(28))),
     exemplars: unpacked<BatchExemplar>(part(size(32))),
-    metadata: unpacked<BatchMetadata>(part(size(36))),
     deletions: unpacked<BatchDeletion>(part(size(40))),
     cutStaleSeries: (flags & cutsStaleSeries) !== 0,
   }

@@ -1,5 +1,4 @@
-import type { ExemplarSample, HistogramSample, SampleBatch, SeriesHandle } from '../../src/model/appender.ts'
-import type { Metadata } from '../../src/model/metadata.ts'
+import type { ExemplarSample, HistogramSample, SampleBatch } from '../../src/model/appender.ts'
 
 /** A batch being filled; the same columns serve every request. Sample i belongs to handles[i]. */
 export class WriteColumns {
@@ -9,13 +8,11 @@ export class WriteColumns {
   times = new Float64Array(4096)
   histograms: HistogramSample[] = []
   exemplars: ExemplarSample[] = []
-  metadata: { handle: SeriesHandle; metadata: Metadata }[] = []
 
   clear(): void {
     this.length = 0
     if (this.histograms.length > 0) this.histograms = []
     if (this.exemplars.length > 0) this.exemplars = []
-    if (this.metadata.length > 0) this.metadata = []
     // one huge request must not hold memory for ever
     if (this.handles.length > 1 << 20) {
       this.handles = new Uint32Array(4096)
@@ -41,7 +38,6 @@ export class WriteColumns {
     return {
       ...batch,
       ...(this.exemplars.length > 0 && { exemplars: this.exemplars }),
-      ...(this.metadata.length > 0 && { metadata: this.metadata }),
     }
   }
 }

@@ -24,8 +24,6 @@ export type WriteReceiverOptions = Readonly<{
   metrics: MetricsRegistry
   /** Messages taken, in the order they are named in refusals. */
   accepted: readonly WriteMessage[]
-  /** --enable-feature=metadata-wal-records: metadata of version 2 goes to the storage. */
-  appendMetadata: boolean
   /** --enable-feature=type-and-unit-labels. */
   typeAndUnitLabels: boolean
   /** --enable-feature=created-timestamp-zero-ingestion. */
@@ -67,7 +65,6 @@ export class WriteReceiver {
     }
     this.#v1 = new WriteV1Decoder(options.appender, cache)
     this.#v2 = new WriteV2Decoder(options.appender, cache, {
-      metadata: options.appendMetadata,
       typeAndUnitLabels: options.typeAndUnitLabels,
       startZeros: options.startTimestampZeros,
     })
@@ -178,8 +175,7 @@ export class WriteReceiver {
       if (counts.histograms > 0) {
         const { histograms } = columns
         const { handles, values } = columns
-        const metadata = counts.samples + counts.exemplars > 0 ? [] : columns.metadata
-        pending.push(appender.append({ length: 0, handles, values, times: null, timeMs: 0, histograms, metadata }))
+        pending.push(appender.append({ length: 0, handles, values, times: null, timeMs: 0, histograms }))
       }
       this.#v2.releaseLoose()
       const results = await Promise.all(pending)

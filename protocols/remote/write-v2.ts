@@ -10,7 +10,7 @@
 import { ByteWriter } from '../../src/base/bytes.ts'
 import type { Appender } from '../../src/model/appender.ts'
 import { labelsFrom } from '../../src/model/labels.ts'
-import { metricTypes, type Metadata } from '../../src/model/metadata.ts'
+import { metricTypes } from '../../src/model/metadata.ts'
 import type { SeriesCacheOptions } from './series-cache.ts'
 import { textOf } from './series-labels.ts'
 import { tooFarAhead, WriteDecoder } from './write-decoder.ts'
@@ -19,8 +19,6 @@ import { readHistogram } from './write-histogram.ts'
 export type WriteV2Options = Readonly<{
   /** Adds __type__ and __unit__ from the metadata to the labels (--enable-feature=type-and-unit-labels). */
   typeAndUnitLabels: boolean
-  /** Hands metadata to the storage (--enable-feature=metadata-wal-records). */
-  metadata: boolean
   /** Puts a zero at the start timestamp of a sample (--enable-feature=created-timestamp-zero-ingestion). */
   startZeros: boolean
 }>
@@ -134,10 +132,6 @@ export class WriteV2Decoder extends WriteDecoder {
         this.addHistogram(handle, read.histogram, read.timeMs, read.startTimeMs, this.#forSeries)
       } else if (tag === 0x22) this.#exemplar(handle, reader.span())
       else reader.skip(tag)
-    }
-    if (this.#options.metadata) {
-      const metadata: Metadata = { type: metricTypes[type] ?? 'unknown', help: this.#symbol(help), unit: this.#symbol(unit) }
-      this.columns.metadata.push({ handle, metadata })
     }
   }
 

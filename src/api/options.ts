@@ -21,8 +21,7 @@ export type ApiOptions = Readonly<{
   enableAdminApi: boolean
   enableRemoteWriteReceiver: boolean
   remoteWriteMessages: readonly WriteMessage[]
-  /** Features of remote write: metadata-wal-records, type-and-unit-labels, created-timestamp-zero-ingestion. */
-  appendMetadata: boolean
+  /** Features of remote write: type-and-unit-labels, created-timestamp-zero-ingestion. */
   typeAndUnitLabels: boolean
   startTimestampZeros: boolean
   enableOtlpReceiver: boolean
@@ -51,7 +50,6 @@ export const defaultApiOptions: Omit<ApiOptions, 'listenAddresses' | 'externalUr
   enableAdminApi: false,
   enableRemoteWriteReceiver: false,
   remoteWriteMessages: ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'],
-  appendMetadata: false,
   typeAndUnitLabels: false,
   startTimestampZeros: false,
   enableOtlpReceiver: false,

@@ -46,7 +46,6 @@ export async function startApi(options: ApiOptions, backend: ApiBackend, tools: 
         logger,
         metrics,
         accepted: options.remoteWriteMessages,
-        appendMetadata: options.appendMetadata,
         typeAndUnitLabels: options.typeAndUnitLabels,
         startTimestampZeros: options.startTimestampZeros,
         seed: options.seed,

@@ -1,6 +1,5 @@
 import type { Histogram } from './histogram.ts'
 import type { Labels } from './labels.ts'
-import type { Metadata } from './metadata.ts'
 
 /** Stands for one series towards the storage: opened once by its labels, then used in columns. An unsigned 32-bit number. */
 export type SeriesHandle = number
@@ -30,7 +29,6 @@ export type SampleBatch = Readonly<{
   timeMs: number
   histograms?: readonly HistogramSample[]
   exemplars?: readonly ExemplarSample[]
-  metadata?: readonly Readonly<{ handle: SeriesHandle; metadata: Metadata }>[]
 }>
 export type HistogramSample = Readonly<{ handle: SeriesHandle; timeMs: number; histogram: Histogram; startTimeMs?: number }>
 export type ExemplarSample = Readonly<{ handle: SeriesHandle; labels: Labels; value: number; timeMs: number; hasTime: boolean }>

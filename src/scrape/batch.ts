@@ -1,6 +1,5 @@
 // The columns one scrape fills. One builder serves all targets of a thread: the appender copies a batch before `append` returns.
 import type { ExemplarSample, HistogramSample, SampleBatch, SeriesHandle } from '../model/appender.ts'
-import type { Metadata } from '../model/metadata.ts'
 import { staleHigh, staleLow } from '../model/staleness.ts'
 
 export class BatchBuilder {
@@ -14,7 +13,6 @@ export class BatchBuilder {
   #timesKept = new Float64Array(0)
   histograms: HistogramSample[] = []
   exemplars: ExemplarSample[] = []
-  metadata: { handle: SeriesHandle; metadata: Metadata }[] = []
 
   begin(timeMs: number): void {
     this.timeMs = timeMs
@@ -27,7 +25,6 @@ export class BatchBuilder {
     this.times = null
     this.histograms = []
     this.exemplars = []
-    this.metadata = []
   }
 
   reserve(more: number): void {
@@ -89,7 +86,6 @@ export class BatchBuilder {
       timeMs: this.timeMs,
       ...(this.histograms.length > 0 && { histograms: this.histograms }),
       ...(this.exemplars.length > 0 && { exemplars: this.exemplars }),
-      ...(this.metadata.length > 0 && { metadata: this.metadata }),
     }
   }
 }

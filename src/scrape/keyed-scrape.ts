@@ -1,11 +1,10 @@
 // Scraping by a map from exposed series to handle: for protobuf, for the conversion of classic histograms, and for the feature flags that look at more
-// than one line (start timestamps, type and unit labels, metadata records). An object a series; the plain formats go through LayoutScrape instead.
+// than one line (start timestamps, type and unit labels). An object a series; the plain formats go through LayoutScrape instead.
 import { PromhiveError } from '../base/errors.ts'
 import type { Appender, SeriesHandle } from '../model/appender.ts'
 import type { Histogram } from '../model/histogram.ts'
 import { checkHistogram } from '../model/histogram-check.ts'
-import { metricName } from '../model/labels.ts'
-import type { Metadata, MetricType } from '../model/metadata.ts'
+import type { MetricType } from '../model/metadata.ts'
 import { staleNaN } from '../model/staleness.ts'
 import type { HistogramEntry, MetricEntry, ReadOptions, SampleEntry } from '../../protocols/exposition/entries.ts'
 import type { ExpositionFormat } from '../../protocols/exposition/formats.ts'
@@ -24,7 +23,6 @@ export type KeyedRules = Readonly<{
   schemaMax: number
   bucketLimit: number
   reading: ReadOptions
-  metadataRecords: boolean
 }>
 
 type Series = {
@@ -40,7 +38,7 @@ type Series = {
   startTimeMs: number
   startTimeMsNow: number
 }
-type Family = { type: MetricType; help: string; unit: string; round: number; changed: number }
+type Family = { type: MetricType; help: string; unit: string; round: number }
 
 /** Scrapes for which metadata outlives its family. */
 const metadataRoundsMax = 10
@@ -149,17 +147,14 @@ export class KeyedScrape implements SeriesCache {
     const { honorTimestamps, trackTimestampsStaleness, sampleLimit } = this.#rules
     const latestMs = nowMs + aheadMsMax
     let bucketLimitHit = false
-    let familyName = ''
     for (const item of entries) {
       if (item.kind !== 'sample' && item.kind !== 'histogram') {
-        familyName = item.family
         this.#describe(item)
         continue
       }
       counts.scraped++
       const own = honorTimestamps && item.timeMs !== null
       let series = this.#series.get(item.key)
-      const isNew = series === undefined
       if (series === undefined) {
         const labels = this.#labels.of(item.labels)
         const overLimit = sampleLimit > 0 && this.#taken >= sampleLimit
@@ -204,7 +199,6 @@ export class KeyedScrape implements SeriesCache {
       } else if (!this.#pushHistogram(batch, series, item, timeMs)) bucketLimitHit = true
       this.#pushStart(series, item, timeMs)
       this.#pushExemplars(batch, series.handle, item, timeMs)
-      if (this.#rules.metadataRecords) this.#pushMetadata(batch, series.handle, item, familyName, isNew)
     }
     if (sampleLimit > 0 && this.#taken > sampleLimit)
       throw new PromhiveError('SCRAPE', 'sample limit exceeded', { limit: sampleLimit, samples: this.#taken })
@@ -251,27 +245,11 @@ export class KeyedScrape implements SeriesCache {
 
   #describe(item: Exclude<MetricEntry, SampleEntry | HistogramEntry>): void {
     let family = this.#families.get(item.family)
-    if (family === undefined) this.#families.set(item.family, (family = { type: 'unknown', help: '', unit: '', round: 0, changed: 0 }))
+    if (family === undefined) this.#families.set(item.family, (family = { type: 'unknown', help: '', unit: '', round: 0 }))
     family.round = this.#round
-    if (item.kind === 'type' && family.type !== item.type) {
-      family.type = item.type
-      family.changed = this.#round
-    } else if (item.kind === 'help' && family.help !== item.help) {
-      family.help = item.help
-      family.changed = this.#round
-    } else if (item.kind === 'unit' && family.unit !== item.unit) {
-      family.unit = item.unit
-      family.changed = this.#round
-    }
-  }
-
-  /** With a new series, and with all of a family whose metadata changed. */
-  #pushMetadata(batch: BatchBuilder, handle: SeriesHandle, item: SampleEntry | HistogramEntry, familyName: string, isNew: boolean): void {
-    const family = this.#families.get(familyName)
-    if (family === undefined || (!isNew && family.changed !== this.#round)) return
-    if (!belongsTo(metricName(item.labels), familyName, family.type)) return
-    const metadata: Metadata = { type: family.type, help: family.help, unit: family.unit }
-    batch.metadata.push({ handle, metadata })
+    if (item.kind === 'type') family.type = item.type
+    else if (item.kind === 'help') family.help = item.help
+    else family.unit = item.unit
   }
 }
 

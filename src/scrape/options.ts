@@ -104,13 +104,10 @@ export type ScrapeFeatures = Readonly<{
   typeAndUnitLabels: boolean
   /** `exemplar-storage`: without it exemplars are not looked at. */
   exemplarStorage: boolean
-  /** `metadata-wal-records`: metadata travels with new and changed series. */
-  metadataRecords: boolean
 }>
 
 export const defaultScrapeFeatures: ScrapeFeatures = Object.freeze({
   createdTimestampZeroIngestion: false,
   typeAndUnitLabels: false,
   exemplarStorage: false,
-  metadataRecords: false,
 })

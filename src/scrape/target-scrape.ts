@@ -384,7 +384,6 @@ export class TargetScrape {
     const keyed =
       this.#target.convertClassicHistogramsToNhcb ||
       features.typeAndUnitLabels ||
-      features.metadataRecords ||
       (format === 'openmetrics' && features.createdTimestampZeroIngestion)
     return keyed ? 'keyed' : 'layout'
   }
@@ -447,7 +446,6 @@ export class TargetScrape {
         schemaMax: schemaOfFactor(options.nativeHistogramMinBucketFactor),
         bucketLimit: options.nativeHistogramBucketLimit,
         reading,
-        metadataRecords: features.metadataRecords,
       },
       features.createdTimestampZeroIngestion ? starts : null,
     )

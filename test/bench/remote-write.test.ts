@@ -70,7 +70,6 @@ for (const shape of shapes) {
       logger: silentLogger,
       metrics: new MetricsRegistry(),
       accepted: ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'],
-      appendMetadata: false,
       typeAndUnitLabels: false,
       startTimestampZeros: false,
       seed: 1,

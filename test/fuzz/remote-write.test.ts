@@ -54,7 +54,6 @@ for (const [message, encode] of [
       logger: silentLogger,
       metrics: new MetricsRegistry(),
       accepted: ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request'],
-      appendMetadata: true,
       typeAndUnitLabels: rng.chance(0.5),
       startTimestampZeros: true,
       seed,

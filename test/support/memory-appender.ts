@@ -22,7 +22,6 @@ export class MemoryAppender implements Appender {
   readonly batches: Stored[][] = []
   readonly histograms: { series: string; timeMs: number; sum: number; count: number; stale: boolean; startTimeMs: number }[] = []
   readonly exemplars: { series: string; labels: Labels; value: number; timeMs: number; hasTime: boolean }[] = []
-  readonly metadata: { series: string; help: string; type: string; unit: string }[] = []
   opened = 0
   released = 0
   /** What `append` answers; a test may change it. */
@@ -70,7 +69,6 @@ export class MemoryAppender implements Appender {
       })
     }
     for (const { handle, ...exemplar } of batch.exemplars ?? []) this.exemplars.push({ series: this.#series(handle), ...exemplar })
-    for (const { handle, metadata } of batch.metadata ?? []) this.metadata.push({ series: this.#series(handle), ...metadata })
     const answer = this.answer(batch)
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer)
   }

@@ -16,7 +16,6 @@ export function apiOptions({ flags, features, externalUrl, routePrefix }: Settin
     enableAdminApi: flags['web.enable-admin-api'],
     enableRemoteWriteReceiver: flags['web.enable-remote-write-receiver'],
     remoteWriteMessages: flags['web.remote-write-receiver.accepted-protobuf-messages'] as ApiOptions['remoteWriteMessages'],
-    appendMetadata: features.has('metadata-wal-records'),
     typeAndUnitLabels: features.has('type-and-unit-labels'),
     startTimestampZeros: features.has('created-timestamp-zero-ingestion'),
     enableOtlpReceiver: false,

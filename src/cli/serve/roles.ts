@@ -148,7 +148,6 @@ export class Roles {
         createdTimestampZeroIngestion: features.has('created-timestamp-zero-ingestion'),
         typeAndUnitLabels: features.has('type-and-unit-labels'),
         exemplarStorage: features.has('exemplar-storage'),
-        metadataRecords: features.has('metadata-wal-records'),
       },
       offsetSeed: offsetSeed(ports.hostname, printLabels(loaded.config.global.externalLabels)),
       hashSeed: random.below(0x7fffffff),

@@ -7,7 +7,6 @@ import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Appender, ExemplarSample, HistogramSample, SeriesHandle } from '../../model/appender.ts'
 import type { Labels } from '../../model/labels.ts'
-import type { Metadata } from '../../model/metadata.ts'
 import { SampleColumns } from '../../model/samples.ts'
 import { isStaleAt } from '../../model/staleness.ts'
 import type { Disk } from '../../ports/disk.ts'
@@ -57,7 +56,6 @@ class GatheredBatch implements HeadSink {
   #owners = new Uint32Array(1 << 16)
   #histograms: HistogramSample[] = []
   #exemplars: ExemplarSample[] = []
-  #metadata: { handle: SeriesHandle; metadata: Metadata }[] = []
 
   constructor(appender: Appender) {
     this.#appender = appender
@@ -79,7 +77,7 @@ class GatheredBatch implements HeadSink {
     for (let i = 0; i < columns.length; i++) {
       const histogram = columns.histograms?.[i] ?? null
       if (histogram !== null && !isStaleAt(columns.bits, i)) {
-        this.#histograms.push({ handle, timeMs: columns.times[i]!, histogram })
+        this.#histograms.push({ handle, timeMs: columns.times[i]!, histogram, startTimeMs: columns.startTimes?.[i] ?? 0 })
         continue
       }
       const at = into.length++
@@ -94,13 +92,9 @@ class GatheredBatch implements HeadSink {
     this.#exemplars.push({ handle: this.#handle(series), labels, value, timeMs: time, hasTime: true })
   }
 
-  metadata(series: number, metadata: Metadata): void {
-    this.#metadata.push({ handle: this.#handle(series), metadata })
-  }
-
   async append(): Promise<void> {
     const { length, values, times } = this.#columns
-    if (length + this.#histograms.length + this.#exemplars.length + this.#metadata.length === 0) return
+    if (length + this.#histograms.length + this.#exemplars.length === 0) return
     const result = await this.#appender.append({
       length,
       handles: this.#owners,
@@ -109,13 +103,11 @@ class GatheredBatch implements HeadSink {
       timeMs: 0,
       histograms: this.#histograms,
       exemplars: this.#exemplars,
-      metadata: this.#metadata,
     })
     this.refused += result.outOfOrder + result.duplicate + result.outOfBounds + result.tooOld
     this.#columns.clear()
     this.#histograms = []
     this.#exemplars = []
-    this.#metadata = []
   }
 
   release(): void {

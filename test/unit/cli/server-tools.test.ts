@@ -76,7 +76,7 @@ describe('push metrics', () => {
     const appender = new RecordingAppender()
     const receiver = new WriteReceiver({
       appender, nowMs: () => 0, logger: silentLogger, metrics: new MetricsRegistry(), accepted: writeMessages,
-      appendMetadata: false, typeAndUnitLabels: false, startTimestampZeros: false, seed: 1,
+      typeAndUnitLabels: false, startTimestampZeros: false, seed: 1,
     }) // prettier-ignore
     const { requests, said, io } = rig(async ({ headers, body }) => {
       const message = receiver.accept(headers!['Content-Type']!, headers!['Content-Encoding']!)

@@ -28,7 +28,6 @@ function open(options: Partial<WriteReceiverOptions> = {}): {
     logger: silentLogger,
     metrics,
     accepted: [v1, v2],
-    appendMetadata: false,
     typeAndUnitLabels: false,
     startTimestampZeros: false,
     seed: 1,
@@ -542,12 +541,6 @@ describe('remote write 2.0', () => {
     ]
     for (const [body, message] of rows) expect(await receiver.receive(v2, body)).toMatchObject({ status: 400, message })
     expect(await receiver.receive(v2, request([1, 2]))).toEqual(written(1))
-  })
-
-  it('hands metadata over where it is asked to', async () => {
-    const { receiver, appender } = open({ appendMetadata: true })
-    await receiver.receive(v2, compressed(encodeV2([{ ...up, metadata: { type: 2, help: 'Up.', unit: 'bytes' } }])))
-    expect(appender.batches[0]!.metadata).toEqual([{ handle: 0, metadata: { type: 'gauge', help: 'Up.', unit: 'bytes' } }])
   })
 
   it('adds type and unit labels where it is asked to', async () => {

@@ -1,4 +1,4 @@
-// What only the keyed scrape does: native histograms, start timestamps, metadata records; and the change of format of a living target.
+// What only the keyed scrape does: native histograms, start timestamps; and the change of format of a living target.
 import { BodyMemory } from '../../../src/ports/body-buffer.ts'
 import { describe, expect, it } from 'vitest'
 import { silentLogger } from '../../../src/base/logger.ts'
@@ -52,7 +52,7 @@ class Rig {
   ): Promise<{ samples: string[]; error: string }> {
     this.#answer = { body: typeof body === 'string' ? new TextEncoder().encode(body) : encodeFamilies(body), contentType }
     const before = this.appender.batches.length
-    this.appender.histograms.length = this.appender.exemplars.length = this.appender.metadata.length = 0
+    this.appender.histograms.length = this.appender.exemplars.length = 0
     const { error } = await this.scrape.scrape((this.#slotMs += 1000))
     const samples = this.appender.batches.slice(before).flat()
     const strip = (series: string): string => series.replace(/instance="h", job="j"(, )?/, '').replace(/, }|\{\}/, '')
@@ -135,17 +135,6 @@ it('zero samples at start times, once for each start', async () => {
   expect((await rig.take(counter(9_000_000))).samples).toEqual(['c_total 5'])
   const om = '# TYPE c counter\nc_total 5\nc_created 700\n# EOF\n'
   expect((await rig.take(om, 'application/openmetrics-text')).samples).toEqual(['c_total 0@700000', 'c_total 5', 'c_total stale'])
-})
-
-it('metadata with new series and after a change', async () => {
-  const rig = new Rig({}, { metadataRecords: true })
-  const body = (help: string): string => `# HELP a ${help}\n# TYPE a counter\na_total 1\nother 1\n`
-  await rig.take(body('One.'))
-  expect(rig.appender.metadata).toMatchObject([{ help: 'One.', type: 'counter', unit: '' }])
-  await rig.take(body('One.'))
-  expect(rig.appender.metadata).toEqual([])
-  await rig.take(body('Two.'))
-  expect(rig.appender.metadata).toMatchObject([{ help: 'Two.' }])
 })
 
 it('exemplars without a time get the sample’s, but only outside of native histograms', async () => {

@@ -26,12 +26,7 @@ class Side {
     this.cache =
       kind === 'layout'
         ? new LayoutScrape(labels, this.appender, all, scratch)
-        : new KeyedScrape(
-            labels,
-            this.appender,
-            { ...all, schemaMax: 8, bucketLimit: 0, reading: plainReading, metadataRecords: false },
-            null,
-          )
+        : new KeyedScrape(labels, this.appender, { ...all, schemaMax: 8, bucketLimit: 0, reading: plainReading }, null)
   }
   scrape(
     body: string | Uint8Array,

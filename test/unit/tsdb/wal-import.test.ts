@@ -3,11 +3,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { encodeSnappy, unsnappy } from '../../../protocols/remote/snappy.ts'
 import { PromhiveError } from '../../../src/base/errors.ts'
+import { silentLogger, type Logger } from '../../../src/base/logger.ts'
 import type { Appender } from '../../../src/model/appender.ts'
 import { printLabels, type Labels } from '../../../src/model/labels.ts'
 import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
 import { hasHead, importHead, type HeadImport, type ImportOptions } from '../../../src/tsdb/wal-import/import-head.ts'
-import { takeOverHead } from '../../../src/tsdb/wal-import/take-over.ts'
+import { takeOver } from '../../../src/cli/serve/takeover.ts'
 import type { Decompressors } from '../../../src/tsdb/wal-import/log.ts'
 import { xorChunks, type Sample } from '../../support/tsdb/blocks.ts'
 import { essence, histogramArbitrary } from '../../support/tsdb/histograms.ts'
@@ -317,8 +318,11 @@ describe('a head in slices', () => {
         }
       },
     }
-    const done = await takeOverHead(disk, '/data', decompress, appender, { sliceMs: 300 })
-    expect(done).toMatchObject({ series: 2, samples: 22, appended: 22, orphans: 1, firstError: 'late', damages: [] })
+    const warnings: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message), child: () => logger }
+    const done = await takeOver('/data', { disk, appender, decompress, logger })
+    expect(done).toEqual({ series: 2, samples: 22, refused: 1 })
+    expect(warnings).toEqual([])
     expect(got.length).toBe(23)
     expect(got).toContainEqual([100, 'exemplar', 1])
     expect(got).toContainEqual([101, 950, 9])
