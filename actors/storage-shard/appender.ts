@@ -13,9 +13,11 @@ import type { AppendResult, Appender, SampleBatch, SeriesHandle } from '../../sr
 import { encodeLabels, placementHash } from '../../src/model/label-bytes.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { Matcher } from '../../src/model/matcher.ts'
+import { formatFloatG } from '../../src/model/number-text.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import { outcome } from '../../src/tsdb/head/head.ts'
 import type { AppendOutcome, Log } from '../../cluster/ports.ts'
+import { readRefusals, type Refusal } from './shard.ts'
 import { decodeWriteBatch, WriteBatchBuilder } from '../../protocols/bus/write-batch.ts'
 
 export type AppenderOptions = Readonly<{
@@ -53,13 +55,13 @@ class Pending {
     this.reject = reject
     this.#settled = settled
   }
-  refuse(reason: number): void {
+  refuse(reason: number, why: () => Refusal): void {
     this.appended--
     if (reason === outcome.outOfOrder) this.outOfOrder++
     else if (reason === outcome.duplicate) this.duplicate++
     else if (reason === outcome.outOfBounds) this.outOfBounds++
     else this.tooOld++
-    if (this.firstError === '') this.firstError = refusalTexts[reason] ?? 'unknown'
+    if (this.firstError === '') this.firstError = refusalText(why())
   }
   settle(): void {
     if (!this.sealed || this.parts > 0) return
@@ -74,6 +76,15 @@ const refusalTexts: Readonly<Record<number, string>> = {
   [outcome.duplicate]: 'duplicate sample for timestamp',
   [outcome.outOfBounds]: 'out of bounds',
   [outcome.tooOld]: 'too old sample',
+}
+
+/** As Prometheus says it. Source: prometheus storage/interface.go. */
+function refusalText({ outcome: reason, duplicate }: Refusal): string {
+  const text = refusalTexts[reason] ?? 'unknown'
+  if (duplicate === null) return text
+  const { timeMs, existing, given } = duplicate
+  const before = existing === null ? 'is a histogram' : formatFloatG(existing)
+  return `${text} ${timeMs}; overrides not allowed: existing ${before}, new value ${formatFloatG(given)}`
 }
 
 /** Samples [from, to) of a record's floats or, behind them, of its histograms belong to one append. */
@@ -351,7 +362,7 @@ export class LogAppender implements Appender {
     if (!this.#sweeping) this.#sweepLater()
   }
 
-  /** To be called for every record that a shard has applied; `refusals` are (index, outcome) pairs, null where there are none. */
+  /** To be called for every record that a shard has applied; `refusals` are for readRefusals, null where there are none. */
   applied(shard: number, offset: number, refusals: Uint32Array | null): void {
     const lane = this.#lanes[shard]!
     const waiter = lane.waiting.get(offset)
@@ -366,14 +377,13 @@ export class LogAppender implements Appender {
   #finish(waiter: RecordWaiter, refusals: Uint32Array | null): void {
     this.#outstandingBytes -= waiter.size
     if (refusals !== null) {
-      for (let i = 0; i < refusals.length; i += 2) {
-        const index = refusals[i]!
+      readRefusals(refusals, (index, reason, why) => {
         const histogram = index - waiter.floats
         const part = waiter.parts.find((p) =>
           histogram >= 0 ? histogram >= p.histogramFrom && histogram < p.histogramTo : index >= p.from && index < p.to,
         )
-        part?.owner.refuse(refusals[i + 1]!)
-      }
+        part?.owner.refuse(reason, why)
+      })
     }
     for (const { owner } of waiter.parts) {
       owner.parts--

@@ -33,6 +33,54 @@ export const countFields = [
   'appendedOutOfOrder',
 ] as const
 
+/** Floats that came for a time that had another value; outcomes go up to 5. */
+const refusedBesideFloat = 16
+const refusedBesideHistogram = 17
+const detailWords = 6
+const detail = new Float64Array(1)
+const detailBits = new Uint32Array(detail.buffer)
+
+function refuseDuplicate(
+  refusals: number[],
+  index: number,
+  code: number,
+  time: number,
+  { bits }: WriteBatch,
+  high: number,
+  low: number,
+): void {
+  detail[0] = time
+  refusals.push(index, code, detailBits[0]!, detailBits[1]!, low, high, bits[index * 2]!, bits[index * 2 + 1]!)
+}
+
+/** Why a sample was refused. `existing` null: a histogram, or it is not known. */
+export type Refusal = Readonly<{ outcome: number; duplicate: Readonly<{ timeMs: number; existing: number | null; given: number }> | null }>
+
+/**
+ * Calls `each` for every refused sample. In the array: index, outcome; for a float beside another value instead of the outcome 16 or 17, where that
+ * is a histogram, then the bits of time, existing value and new value.
+ */
+export function readRefusals(refusals: Uint32Array, each: (index: number, outcome: number, why: () => Refusal) => void): void {
+  const double = (at: number): number => {
+    detailBits[0] = refusals[at]!
+    detailBits[1] = refusals[at + 1]!
+    return detail[0]!
+  }
+  for (let at = 0; at < refusals.length;) {
+    const from = at + 2
+    const code = refusals[at + 1]!
+    const isDetailed = code === refusedBesideFloat || code === refusedBesideHistogram
+    const result = isDetailed ? outcome.duplicate : code
+    each(refusals[at]!, result, () => ({
+      outcome: result,
+      duplicate: isDetailed
+        ? { timeMs: double(from), existing: code === refusedBesideFloat ? double(from + 2) : null, given: double(from + 4) }
+        : null,
+    }))
+    at = from + (isDetailed ? detailWords : 0)
+  }
+}
+
 /** The end of a histogram series. */
 const staleMarker = { ...staleHistogram, isFloat: false, sum: staleNaN }
 
@@ -95,7 +143,7 @@ export class Shard {
 
   /**
    * Applies one record and adds what became of its samples to `counts` (one entry per field of countFields). The samples that were refused are
-   * appended to `refusals` as (index, outcome) pairs; histograms are indexed behind the floats. A record that is no batch is counted and passed over.
+   * appended to `refusals`, see readRefusals; histograms are indexed behind the floats. A record that is no batch is counted and passed over.
    */
   apply(offset: number, publisherId: number, sequence: number, bytes: Uint8Array, counts: Float64Array, refusals: number[]): void {
     this.applied = offset
@@ -265,7 +313,10 @@ export class Shard {
         result = this.#late(result, { series, time, oldestMs: maxTime - window, given }, counts)
       }
       counts[result]!++
-      if (result !== outcome.unchanged && result !== outcome.appended) refusals.push(i, result)
+      if (result === outcome.unchanged || result === outcome.appended) continue
+      if (result !== outcome.duplicate) refusals.push(i, result)
+      else if (head.isHistogram(series)) refuseDuplicate(refusals, i, refusedBesideHistogram, time, batch, 0, 0)
+      else refuseDuplicate(refusals, i, refusedBesideFloat, time, batch, head.xor.values[series * 2]!, head.xor.values[series * 2 + 1]!)
     }
     this.maxTime = maxTime
     this.minTime = minTime

@@ -252,24 +252,3 @@ export class KeyedScrape implements SeriesCache {
     else family.unit = item.unit
   }
 }
-
-const suffixes: Readonly<Partial<Record<MetricType, readonly string[]>>> = {
-  counter: ['_total'],
-  histogram: ['_bucket', '_sum', '_count'],
-  gaugehistogram: ['_bucket', '_gsum', '_gcount'],
-  summary: ['_sum', '_count'],
-  info: ['_info'],
-}
-
-/** Whether a series is one of the family the metadata lines before it named; they are optional, so it need not be. */
-export function belongsTo(name: string, family: string, type: MetricType): boolean {
-  if (!name.startsWith(family)) return false
-  const own = suffixes[type] ?? []
-  const base = type === 'counter' || type === 'info' ? withoutSuffix(family, own) : family
-  return withoutSuffix(name, own) === base
-}
-
-function withoutSuffix(name: string, all: readonly string[]): string {
-  const suffix = all.find((one) => name.endsWith(one))
-  return suffix === undefined ? name : name.slice(0, -suffix.length)
-}

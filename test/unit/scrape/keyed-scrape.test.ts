@@ -5,7 +5,6 @@ import { silentLogger } from '../../../src/base/logger.ts'
 import { MetricsRegistry } from '../../../src/base/metrics.ts'
 import { compileRelabel } from '../../../src/relabel/relabel.ts'
 import { BatchBuilder } from '../../../src/scrape/batch.ts'
-import { belongsTo } from '../../../src/scrape/keyed-scrape.ts'
 import { LayoutScratch } from '../../../src/scrape/layout-scrape.ts'
 import { scrapeMetrics } from '../../../src/scrape/metrics.ts'
 import { defaultScrapeFeatures, defaultScrapeOptions, type ScrapeFeatures, type ScrapeOptions } from '../../../src/scrape/options.ts'
@@ -144,18 +143,4 @@ it('exemplars without a time get the sample’s, but only outside of native hist
   const long = { labels: { id: 'x'.repeat(127) }, value: 1 }
   await rig.take([{ name: 'c_total', type: protoTypes.counter, metrics: [{ value: 5, exemplar: long }] }])
   expect(rig.appender.exemplars).toEqual([])
-})
-
-it.each<[string, string, Parameters<typeof belongsTo>[2], boolean]>([
-  ['a_total', 'a', 'counter', true],
-  ['a_total', 'a_total', 'counter', true],
-  ['a', 'a', 'gauge', true],
-  ['a_b', 'a', 'gauge', false],
-  ['h_bucket', 'h', 'histogram', true],
-  ['h_gsum', 'h', 'histogram', false],
-  ['h_gsum', 'h', 'gaugehistogram', true],
-  ['s', 's', 'summary', true],
-  ['i_info', 'i', 'info', true],
-])('%s is of family %s (%s): %s', (name, family, type, is) => {
-  expect(belongsTo(name, family, type)).toBe(is)
 })

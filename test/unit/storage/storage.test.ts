@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { silentLogger, type Logger } from '../../../src/base/logger.ts'
+import type { AppendResult } from '../../../src/model/appender.ts'
 import { labelsFromObject } from '../../../src/model/labels.ts'
 import { nodeClock } from '../../../src/ports/node/clock.ts'
 import { nodeCompute } from '../../../src/ports/node/compute.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
 import { nodeRandom } from '../../../src/ports/node/random.ts'
+import { staleHistogram } from '../../../src/tsdb/chunks/histogram.ts'
 import { openStorage, type Storage } from '../../../src/cli/serve/storage.ts'
 
 const made: string[] = []
@@ -111,6 +113,30 @@ describe('storage of one machine', () => {
     const path = directory()
     const storage = await open(path)
     await expect(open(path)).rejects.toThrow(/lock/)
+    await storage.close()
+  })
+})
+
+describe('what was refused', () => {
+  it('is told as Prometheus tells it', async () => {
+    const storage = await open(directory())
+    const name = (text: string): number => storage.appender.open(labelsFromObject({ __name__: text }))
+    const put = async (handle: number, timeMs: number, value: number) => {
+      const values = Float64Array.of(value)
+      return storage.appender.append({ length: 1, handles: Uint32Array.of(handle), values, times: null, timeMs })
+    }
+    const [a, h] = [name('a'), name('h')]
+    const histogram = { ...staleHistogram, isFloat: false, count: 1, sum: 1, zeroCount: 1 }
+    const first = { length: 1, handles: Uint32Array.of(a), values: Float64Array.of(0.1), times: null, timeMs: base }
+    await storage.appender.append({ ...first, histograms: [{ handle: h, timeMs: base, histogram }] })
+    const rows: [refused: Promise<AppendResult>, firstError: string, counts: Partial<AppendResult>][] = [
+      [put(a, base, 0.1), '', { appended: 1, duplicate: 0 }],
+      [put(a, base, 1e21), `duplicate sample for timestamp ${base}; overrides not allowed: existing 0.1, new value 1e+21`, { duplicate: 1 }],
+      [put(h, base, 2), `duplicate sample for timestamp ${base}; overrides not allowed: existing is a histogram, new value 2`, { duplicate: 1 }],
+      [put(a, base - 1, 1), 'out of order sample', { outOfOrder: 1 }],
+      [put(a, base - 20_000_000, 1), 'out of bounds', { outOfBounds: 1 }],
+    ] // prettier-ignore
+    for (const [result, firstError, counts] of rows) expect(await result).toMatchObject({ firstError, appended: 0, ...counts })
     await storage.close()
   })
 })
