@@ -1,5 +1,5 @@
 // A second, deliberately simple PromQL: every step by itself, every sample an object, nothing shared with the engine but the parser.
-// It is slow and short, so that it can be seen to be right; the differential test compares the engine with it. Floats only.
+// It is slow and short, so that it can be seen to be right; the differential test compares the engine with it. Floats only: test/unit/promql/differential.test.ts says why.
 
 import type {
   Aggregate,

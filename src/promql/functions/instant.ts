@@ -105,7 +105,7 @@ export function mapHistograms(input: Vector, context: FunctionContext, each: (hi
     }
     if (any) pushRow(out, delayed ? input.labels[i]! : withLabel(input.labels[i]!, '__name__', ''), null, delayed)
   }
-  return out
+  return delayed || input.distinctWithoutNames ? out : mergeDuplicates(out, budget)
 }
 
 /** Go's math.Max and math.Min: an infinity beats NaN. */

@@ -4,7 +4,19 @@ import { seededRng } from '../../../src/base/rng.ts'
 import { labelsFromObject, labelsToObject } from '../../../src/model/labels.ts'
 import { staleNaN } from '../../../src/model/staleness.ts'
 import type { Expr } from '../../../src/promql/ast.ts'
-import { Budget, matrixSeries, plan, runQuery, runQuerySharded, vectorSamplesOf, type QueryResult } from '../../../src/promql/engine.ts'
+import {
+  Budget,
+  Evaluation,
+  finished,
+  leavesSteps,
+  matrixSeries,
+  plan,
+  runQuery,
+  runQuerySharded,
+  vectorSamplesOf,
+  type Plan,
+  type QueryResult,
+} from '../../../src/promql/engine.ts'
 import { allFeatures, parseExpr } from '../../../src/promql/parse.ts'
 import { MemoryStorage } from '../../../src/promql/promqltest/storage.ts'
 import { dataStartMs, randomQuery, randomSeries } from '../../support/promql-cases.ts'
@@ -19,6 +31,9 @@ import {
 
 // The engine and the simple evaluator answer the same random queries over the same random series: in one piece, and split over three shards.
 // The simple evaluator itself was compared with Prometheus 3.14's engine over 60 000 of these cases, without a difference.
+//
+// Floats only: the arithmetic of native histograms would have to be written a second time, as intricate as the first. Their second opinion are
+// upstream's scripts (test/conformance/promql.test.ts) and a real Prometheus, where one is installed (test/peers/promql.test.ts).
 
 /** Every series is whole on one of the shards. */
 function shardsOf(data: readonly SimpleSeries[], count: number): MemoryStorage[] {
@@ -61,6 +76,27 @@ function difference(simple: SimpleResult, engine: SimpleResult): string | null {
   return null
 }
 
+/** Looks around at every step of its work, as a budget does every few milliseconds of it. */
+class RestlessBudget extends Budget {
+  override tick(): void {
+    this.poll()
+  }
+}
+
+/** The same, pausing wherever it can, with another query run to its end in the middle of everything: nobody may lean on memory that all share. */
+function runInterrupted(planned: Plan, source: MemoryStorage, between: () => void): QueryResult {
+  const budget = new RestlessBudget({
+    samplesMax: 50_000_000,
+    pause: () => {
+      between()
+      return true
+    },
+  })
+  const evaluation = new Evaluation(planned, budget)
+  finished(leavesSteps(planned, evaluation, source, budget))
+  return finished(evaluation.resultSteps())
+}
+
 type Outcome = SimpleResult | Error
 
 function attempt(run: () => SimpleResult): Outcome {
@@ -93,10 +129,18 @@ it('a difference is seen', () => {
 })
 
 describe('the engine and the simple evaluator agree', () => {
-  it.each([1, 2, 3, 4])('seed %d', (seed) => {
+  // 5, 30 and 32 once found that `or` took series for others
+  it.each([1, 2, 3, 4, 5, 30, 32])('seed %d', (seed) => {
     const rng = seededRng(seed)
     let compared = 0
     let points = 0
+    let before = plan(parseExpr('sum(rate(memory[5m]))', allFeatures).expr!, {
+      startMs: dataStartMs,
+      endMs: dataStartMs + 600_000,
+      stepMs: 60_000,
+      lookbackMs: 300_000,
+      defaultSubqueryStepMs: 60_000,
+    })
     for (let round = 0; round < 10; round++) {
       const data = randomSeries(rng)
       const whole = shardsOf(data, 1)[0]!
@@ -113,9 +157,19 @@ describe('the engine and the simple evaluator agree', () => {
         const budget = (): Budget => new Budget({ samplesMax: 50_000_000 })
         const inOne = attempt(() => resultOf(runQuery(plan(expr, options), whole, budget())))
         const inThree = attempt(() => resultOf(runQuerySharded(plan(expr, options), shards, budget())))
+        let polls = 0
+        const interrupted = attempt(() =>
+          resultOf(
+            runInterrupted(plan(expr, options), whole, () => {
+              if (polls++ % 16 === 0 && polls < 100) attempt(() => resultOf(runQuery(before, whole, budget())))
+            }),
+          ),
+        )
+        before = plan(expr, options)
         const where = `seed ${seed}, round ${round}, query ${i}: ${text} from ${startMs} step ${stepMs} to ${query.endMs}`
         expect([where, compare(simple, inOne)]).toEqual([where, null])
         expect([where, 'sharded', compare(simple, inThree)]).toEqual([where, 'sharded', null])
+        expect([where, 'interrupted', compare(simple, interrupted)]).toEqual([where, 'interrupted', null])
         if (!(simple instanceof Error)) {
           compared++
           for (const series of simple.values()) points += series.length
