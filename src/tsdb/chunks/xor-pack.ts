@@ -18,7 +18,7 @@ let highs = new Uint32Array(capacity)
 let lows = new Uint32Array(capacity)
 let leading = new Uint8Array(capacity)
 let trailing = new Uint8Array(capacity)
-let costs = new Float64Array(capacity + 1)
+let costs = new Int32Array(capacity + 1)
 let runs = new Uint8Array(capacity + 1)
 let output = new Uint8Array(4096)
 
@@ -81,7 +81,7 @@ function reserve(count: number): void {
     lows = new Uint32Array(capacity)
     leading = new Uint8Array(capacity)
     trailing = new Uint8Array(capacity)
-    costs = new Float64Array(capacity + 1)
+    costs = new Int32Array(capacity + 1)
     runs = new Uint8Array(capacity + 1)
   }
   const need = count * xorSampleBytesMax + 2
@@ -109,23 +109,29 @@ function gather(bits: Uint32Array, from: number, to: number): number {
 
 /** Parts n changed values into runs: `runs[i]` is the length of the run that begins at i. From the end, so that the plan is read from the start. */
 function planRuns(n: number): void {
-  costs[n] = 0
+  const costOf = costs
+  const lead = leading
+  const trail = trailing
+  costOf[n] = 0
   for (let i = n - 1; i >= 0; i--) {
-    let around = 64
-    let behind = 64
-    let best = Infinity
+    let zeros = lead[i]!
+    let zerosBehind = trail[i]!
+    /** Of the run so far, at its end's window: 2 + size bits a value. */
+    let each = 66 - zeros - zerosBehind
+    let best = windowBits + each + costOf[i + 1]!
     let run = 1
-    const last = Math.min(n, i + runMax)
-    for (let end = i; end < last; end++) {
-      if (leading[end]! < around) around = leading[end]!
-      if (trailing[end]! < behind) behind = trailing[end]!
-      const cost = windowBits + (end + 1 - i) * (66 - around - behind) + costs[end + 1]!
+    const last = i + runMax < n ? i + runMax : n
+    for (let end = i + 1; end < last; end++) {
+      if (lead[end]! < zeros) zeros = lead[end]!
+      if (trail[end]! < zerosBehind) zerosBehind = trail[end]!
+      each = 66 - zeros - zerosBehind
+      const cost = windowBits + (end + 1 - i) * each + costOf[end + 1]!
       if (cost < best) {
         best = cost
         run = end + 1 - i
       }
     }
-    costs[i] = best
+    costOf[i] = best
     runs[i] = run
   }
 }
