@@ -4,6 +4,7 @@
 //
 // What lies in a window that has passed does not change any more, but for deletions: when one comes, the block is begun anew. The name of a block
 // follows from what it holds, so a cut that is repeated after a crash finds that its block is there already, or has gone into another.
+import { sortSteps, stepsWhile, type Steps } from '../../src/base/steps.ts'
 import { compareLabels, type Labels } from '../../src/model/labels.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
@@ -23,10 +24,13 @@ import type { Shard } from './shard.ts'
 export const generation = 1
 
 /** Series written between two pauses. */
-const seriesPerStep = 256
+const seriesPerStep = 32
+const labelsPerStep = 1024
 
 type Member = Readonly<{ member: number; labels: Labels }>
-type Target = Readonly<{ directory: string; ulid: string; start: number; end: number; hints: readonly string[] }>
+type Bounds = Readonly<{ minTime: number; maxTime: number }>
+/** `bounds` are asked for when everything is written. */
+type Target = Readonly<{ directory: string; ulid: string; bounds: () => Bounds; hints: readonly string[] }>
 
 export type BlockCutParts = Readonly<{ disk: Disk; clock: Clock; metrics: BlockMetrics; segmentBytesMax: number }>
 
@@ -49,25 +53,24 @@ export class BlockCut {
   *oldestWindow(
     shard: Shard,
     given: Readonly<{ directory: string; chunkRangeMs: number; present: (ulid: string) => boolean; written: (ulid: string) => void }>,
-  ): Generator<void, void> {
+  ): Steps {
     const { directory, chunkRangeMs, present, written } = given
     const start = shard.windowStart
     const end = start + chunkRangeMs
     const ulid = blockUlid(shard.id, start, end, 'head', 0)
     for (;;) {
-      const { deletions } = shard
+      const version = versionOf(shard)
       if (!present(ulid)) {
-        const target = { directory, ulid, start, end, hints: [] }
-        const mine = members(shard)
-        yield
+        const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [] }
+        const mine = yield* members(shard)
         const whole = yield* this.#write(shard, target, mine, (series) => this.#inOrder(shard, series, start, end))
         if (!whole) continue
         written(ulid)
       }
       yield
-      if (shard.deletions === deletions) break
+      if (versionOf(shard) === version) break
     }
-    this.#collect(() => shard.dropUntil(end))
+    yield* this.#collect(shard.dropUntil(end))
     this.#metrics.cuts++
     yield
     yield* this.#outOfOrder(shard, given)
@@ -81,11 +84,11 @@ export class BlockCut {
     shard: Shard,
     offset: number,
     { directory, chunkRangeMs, present, written }: Parameters<BlockCut['oldestWindow']>[1],
-  ): Generator<void, void> {
+  ): Steps {
     const retiring = shard.retiring!
     for (;;) {
-      const { deletions } = shard
-      const mine = members(shard).filter(({ member }) => retiring.has(member))
+      const version = versionOf(shard)
+      const mine = (yield* members(shard)).filter(({ member }) => retiring.has(member))
       let oldest = Infinity
       let newest = -Infinity
       for (const { member } of mine) {
@@ -98,38 +101,42 @@ export class BlockCut {
         const end = start + chunkRangeMs
         const ulid = blockUlid(shard.id, start, end, 'stale series', offset)
         if (present(ulid)) continue
-        const target = { directory, ulid, start, end, hints: [blockHints.staleSeries] }
+        const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [blockHints.staleSeries] }
         whole = yield* this.#write(shard, target, mine, (series) => (retiring.has(series) ? this.#inOrder(shard, series, start, end) : []))
         if (whole) written(ulid)
       }
       yield
-      if (whole && shard.deletions === deletions) break
+      if (whole && versionOf(shard) === version) break
     }
-    this.#collect(() => shard.dropRetiring())
+    yield* this.#collect(shard.dropRetiring())
   }
 
-  #collect(drop: () => void): void {
+  *#collect(drop: Steps): Steps {
     const started = this.#clock.monotonicMs()
-    drop()
+    yield* drop
     this.#metrics.collection.observe((this.#clock.monotonicMs() - started) / 1000)
   }
 
-  /** The whole head of a shard as a block somewhere else, at once: for snapshots. */
-  whole(shard: Shard, directory: string): void {
+  /** The whole head of a shard as a block somewhere else, with what comes while it is written as far as that is reached: for snapshots. */
+  *whole(shard: Shard, directory: string): Steps {
     const late = shard.head.outOfOrder
     const columns = new SampleColumns()
-    const start = Math.min(shard.minTime, late.oldestTime(shard.id))
-    const end = shard.maxTime + 1
-    if (!(end > start)) return
-    const ulid = blockUlid(shard.id, start, end, 'snapshot', shard.applied)
-    const chunksOf = (series: number): ChunkData[] => {
-      if (!late.has(series)) return packed(shard, headChunks(shard.head, series, start, end - 1))
-      columns.clear()
-      readSeries(shard.head, series, -Infinity, Infinity, columns)
-      return packed(shard, encodeChunks(columns))
+    const bounds = (): Bounds => ({ minTime: Math.min(shard.minTime, late.oldestTime(shard.id)), maxTime: shard.maxTime + 1 })
+    for (;;) {
+      const { minTime, maxTime } = bounds()
+      if (!(maxTime > minTime)) return
+      const ulid = blockUlid(shard.id, minTime, maxTime, 'snapshot', shard.applied)
+      const chunksOf = (series: number): ChunkData[] => {
+        if (!late.has(series)) return packed(shard, headChunks(shard.head, series, -Infinity, Infinity))
+        columns.clear()
+        readSeries(shard.head, series, -Infinity, Infinity, columns)
+        return packed(shard, encodeChunks(columns))
+      }
+      const version = versionOf(shard)
+      const mine = yield* members(shard)
+      if (versionOf(shard) !== version) continue
+      if (yield* this.#write(shard, { directory, ulid, bounds, hints: [] }, mine, chunksOf)) return
     }
-    const steps = this.#write(shard, { directory, ulid, start, end, hints: [] }, members(shard), chunksOf)
-    while (steps.next().done !== true);
   }
 
   #inOrder(shard: Shard, series: number, start: number, end: number): ChunkData[] {
@@ -140,22 +147,20 @@ export class BlockCut {
     return chunks
   }
 
-  *#outOfOrder(
-    shard: Shard,
-    { directory, chunkRangeMs, present, written }: Parameters<BlockCut['oldestWindow']>[1],
-  ): Generator<void, void> {
+  *#outOfOrder(shard: Shard, { directory, chunkRangeMs, present, written }: Parameters<BlockCut['oldestWindow']>[1]): Steps {
     const late = shard.head.outOfOrder
     for (;;) {
-      const { deletions, applied } = shard
+      const { applied } = shard
+      const version = versionOf(shard)
       const frozen: FrozenChunks = late.freeze(shard.id)
       if (frozen.size === 0) return
-      const mine = members(shard).filter(({ member }) => frozen.has(member))
+      const mine = (yield* members(shard)).filter(({ member }) => frozen.has(member))
       let whole = true
       for (const start of late.windowsOf(frozen, chunkRangeMs)) {
         const end = start + chunkRangeMs
         const ulid = blockUlid(shard.id, start, end, 'out of order', applied)
         if (present(ulid)) continue
-        const target = { directory, ulid, start, end, hints: [blockHints.outOfOrder] }
+        const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [blockHints.outOfOrder] }
         const range = { startMs: start, endMs: end - 1 }
         const chunksOf = (series: number): ChunkData[] => packed(shard, encodeChunks(late.frozen(frozen.get(series)!, range)))
         whole = yield* this.#write(shard, target, mine, chunksOf)
@@ -164,21 +169,22 @@ export class BlockCut {
         yield
       }
       // a block that was written before a deletion came holds what was deleted: deletions in blocks go to it as well
-      if (!whole || shard.deletions !== deletions) continue
+      if (!whole || versionOf(shard) !== version) continue
       shard.head.views.beforeRemoval()
       late.drop(frozen)
       return
     }
   }
 
-  /** False where a deletion came in between: then nothing is written. */
+  /** False where a deletion came in between, or series have left the head: then nothing is written. */
   *#write(
     shard: Shard,
-    { directory, ulid, start, end, hints }: Target,
+    { directory, ulid, bounds, hints }: Target,
     series: readonly Member[],
     chunksOf: (series: number) => ChunkData[],
-  ): Generator<void, boolean> {
-    const { deletions } = shard
+  ): Steps<boolean> {
+    const version = versionOf(shard)
+    const isSame = (): boolean => versionOf(shard) === version
     const writer = new BlockWriter(this.#disk, directory, ulid, this.#segmentBytesMax)
     let finished = false
     this.#metrics.writing++
@@ -188,23 +194,27 @@ export class BlockCut {
         writer.add(labels, chunksOf(member))
         if (++steps % seriesPerStep !== 0) continue
         yield
-        if (shard.deletions !== deletions) return false
+        if (!isSame()) return false
       }
       yield
-      if (shard.deletions !== deletions) return false
-      writer.finish({
-        minTime: start,
-        maxTime: end,
-        compaction: newCompaction(ulid, hints),
-        shard: { shard: shard.id, generation },
-      })
-      finished = true
-      return true
+      if (!isSame()) return false
+      const description = { compaction: newCompaction(ulid, hints), shard: { shard: shard.id, generation } }
+      finished =
+        (yield* stepsWhile(
+          writer.finishing(() => ({ ...bounds(), ...description })),
+          isSame,
+        )) !== null
+      return finished
     } finally {
       this.#metrics.writing--
       if (!finished) abort(writer)
     }
   }
+}
+
+/** Changes with every deletion, and when series leave the head: lists of series and what was read of them are then out of date. */
+function versionOf({ deletions, collections }: Shard): number {
+  return deletions + collections
 }
 
 /** As chunks go into a block: full, and as small as they can be made. */
@@ -221,8 +231,15 @@ function abort(writer: BlockWriter): void {
   }
 }
 
-/** In the order of their labels. */
-function members(shard: Shard): Member[] {
-  const out = shard.members().map((member) => ({ member, labels: shard.head.labels(member) }))
-  return out.sort((a, b) => compareLabels(a.labels, b.labels))
+/** In the order of their labels. A series that is created meanwhile has no sample in a window that has passed. */
+function* members(shard: Shard): Steps<Member[]> {
+  const numbers = shard.members()
+  yield
+  const out: Member[] = []
+  for (const member of numbers) {
+    out.push({ member, labels: shard.head.labels(member) })
+    if (out.length % labelsPerStep === 0) yield
+  }
+  yield* sortSteps(out, (a, b) => compareLabels(a.labels, b.labels))
+  return out
 }

@@ -4,6 +4,7 @@
 import type { Logger } from '../../src/base/logger.ts'
 import type { MetricFamily } from '../../src/base/metrics.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
+import { stepsWhile, type Steps } from '../../src/base/steps.ts'
 import { utf8Text } from '../../src/base/bytes.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { CompiledMatcher } from '../../src/model/matching.ts'
@@ -154,6 +155,8 @@ export class LaneBlocks {
   startStaleCut(shard: Shard, offset: number, replaying: boolean): void {
     const name = `stale cut ${shard.id}`
     if (this.#jobs.has(name)) return
+    // its lists of series must not be about others in the end
+    if (replaying) this.#jobs.finish(`cut ${shard.id}`)
     const stale = shard.endedSeries()
     if (stale.length === 0) return
     shard.retiring = new Set(stale)
@@ -161,7 +164,7 @@ export class LaneBlocks {
     if (replaying) this.#jobs.finish(name)
   }
 
-  *#staleCutSteps(shard: Shard, offset: number): Generator<void, void> {
+  *#staleCutSteps(shard: Shard, offset: number): Steps {
     const started = this.#clock.monotonicMs()
     const count = shard.retiring!.size
     try {
@@ -185,7 +188,7 @@ export class LaneBlocks {
     }
   }
 
-  *#cutSteps(shard: Shard): Generator<void, void> {
+  *#cutSteps(shard: Shard): Steps {
     while (this.canCut(shard)) {
       const started = this.#clock.monotonicMs()
       try {
@@ -216,11 +219,6 @@ export class LaneBlocks {
     this.#disk.rename(path, `${this.#setup.dataDirectory}/${damagedPrefix}${ulid}`)
     this.#log.error({ block: ulid }, 'a damaged block is set aside and cut anew from the head')
     return false
-  }
-
-  /** The whole head of a shard as a block somewhere else: for snapshots. */
-  writeHeadTo(directory: string, shard: Shard): void {
-    this.#cut.whole(shard, directory)
   }
 
   /** Notices what has appeared or gone in the directory and begins to compact. Returns the size of every block. */
@@ -271,7 +269,7 @@ export class LaneBlocks {
     this.#jobs.start(compactionJob, this.#compactionSteps(), { urgent: false })
   }
 
-  *#compactionSteps(): Generator<void, void> {
+  *#compactionSteps(): Steps {
     for (;;) {
       const plan = this.#plan()
       if (plan.length === 0) return
@@ -293,41 +291,33 @@ export class LaneBlocks {
   }
 
   /** Makes one block of some. Their tombstones must not change in between: then it is given up, and planned anew. */
-  *#compact(plan: readonly BlockReader[]): Generator<void, 'done' | 'failed' | 'changed'> {
+  *#compact(plan: readonly BlockReader[]): Steps<'done' | 'failed' | 'changed'> {
     const started = this.#clock.monotonicMs()
     const tombstones = plan.map((block) => block.tombstones)
     const steps = compactBlocks(this.#disk, this.#setup.dataDirectory, plan, this.#setup.blockSegmentBytesMax)
     this.#compacting = plan
     this.#metrics.writing++
-    let ended = false
     try {
-      for (;;) {
-        const { done, value } = steps.next()
-        if (done === true) {
-          ended = true
-          this.#compacting = []
-          if (value !== null) {
-            this.#openBlock(value.ulid)
-            if (!this.#blocks.has(value.ulid)) throw new PromhiveError('INTERNAL', `block ${value.ulid} does not open`)
-          }
-          for (const block of plan) this.#remove(block)
-          this.#metrics.compactions++
-          this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
-          this.#log.info({ parents: plan.map(({ meta }) => meta.ulid), block: value?.ulid ?? null }, 'compact blocks')
-          return 'done'
-        }
-        yield
-        if (plan.some((block, i) => block.tombstones !== tombstones[i])) return 'changed'
+      const made = yield* stepsWhile(steps, () => plan.every((block, i) => block.tombstones === tombstones[i]))
+      if (made === null) return 'changed'
+      this.#compacting = []
+      const { value: meta } = made
+      if (meta !== null) {
+        this.#openBlock(meta.ulid)
+        if (!this.#blocks.has(meta.ulid)) throw new PromhiveError('INTERNAL', `block ${meta.ulid} does not open`)
       }
+      for (const block of plan) this.#remove(block)
+      this.#metrics.compactions++
+      this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
+      this.#log.info({ parents: plan.map(({ meta: { ulid } }) => ulid), block: meta?.ulid ?? null }, 'compact blocks')
+      return 'done'
     } catch (thrown) {
-      ended = true
       this.#metrics.compactionFailures++
       this.#log.error({ err: messageOf(thrown) }, 'compaction failed: the blocks stay as they are')
       return 'failed'
     } finally {
       this.#compacting = []
       this.#metrics.writing--
-      if (!ended) steps.return(null)
     }
   }
 
@@ -343,7 +333,7 @@ export class LaneBlocks {
     return done.promise
   }
 
-  *#cleanSteps(outcome: { failure: PromhiveError | null }): Generator<void, void> {
+  *#cleanSteps(outcome: { failure: PromhiveError | null }): Steps {
     const started = this.#clock.monotonicMs()
     const seen = new Set<string>()
     for (;;) {
@@ -395,9 +385,45 @@ export class LaneBlocks {
     return this.#inOrder().map(({ meta }) => JSON.parse(utf8Text(encodeMeta(meta))) as Record<string, unknown>)
   }
 
-  /** Hard links of every block in another directory. */
-  snapshotTo(directory: string): void {
-    for (const block of this.#blocks.values()) linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
+  /**
+   * Hard links of every block in another directory, and the heads of the shards as blocks there. What becomes a block in the meantime is linked as well:
+   * nothing is missing, and what is there twice is the same.
+   */
+  snapshotTo(directory: string, heads: readonly Shard[]): Promise<void> {
+    const closing = new PromhiveError('UNAVAILABLE', 'cannot make a snapshot: the storage is closing')
+    return this.#promised(`snapshot ${directory}`, closing, this.#snapshotSteps(directory, heads))
+  }
+
+  *#snapshotSteps(directory: string, heads: readonly Shard[]): Steps {
+    for (const shard of heads) yield* this.#cut.whole(shard, directory)
+    const linked = new Set<string>()
+    for (;;) {
+      const block = [...this.#blocks.values()].find(({ meta }) => !linked.has(meta.ulid))
+      if (block === undefined) return
+      linked.add(block.meta.ulid)
+      linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
+      yield
+    }
+  }
+
+  /** Runs a job before others; rejects with what it throws, or with `closing` where it is given up. */
+  #promised(name: string, closing: PromhiveError, steps: Steps): Promise<void> {
+    const done = Promise.withResolvers<void>()
+    let outcome: { failure: unknown } | null = { failure: closing }
+    const guarded = function* (): Steps {
+      try {
+        yield* steps
+        outcome = null
+      } catch (thrown) {
+        outcome = { failure: thrown }
+      }
+    }
+    const settle = (): void => {
+      if (outcome === null) done.resolve()
+      else done.reject(outcome.failure instanceof Error ? outcome.failure : closing)
+    }
+    this.#jobs.start(name, guarded(), { urgent: true, done: settle })
+    return done.promise
   }
 
   metrics(): MetricFamily[] {

@@ -248,10 +248,9 @@ function adminRequests(state: LaneState): Record<string, RequestHandler> {
       return { body: null }
     },
     /** Hard links of the blocks, and the head as blocks unless it is skipped, in a directory of their own. */
-    snapshotTo: (body) => {
+    snapshotTo: async (body) => {
       const { directory, skipHead } = body as { directory: string; skipHead: boolean }
-      blocks.snapshotTo(directory)
-      if (!skipHead) for (const shard of shards.values()) blocks.writeHeadTo(directory, shard)
+      await blocks.snapshotTo(directory, skipHead ? [] : [...shards.values()])
       return { body: null }
     },
     maintain: () => {

@@ -1,6 +1,7 @@
 // One storage shard: what the log's batches make of it. Applying is a pure function of the log: the same records give the same series, the same
 // refusals and the same blocks on every replica. The head is shared with the other shards of the worker; series carry their shard.
 import { messageOf } from '../../src/base/errors.ts'
+import type { Steps } from '../../src/base/steps.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
 import { compileMatchers } from '../../src/model/matching.ts'
@@ -103,6 +104,7 @@ export const publisherEpochs = 1 << 20
 
 /** The batch being applied: one for all shards of a thread, for applying is never interrupted. */
 const columns = new BatchColumns()
+const retiredPerStep = 16_384
 
 export class Shard {
   readonly id: number
@@ -119,6 +121,8 @@ export class Shard {
   histogramsAppended = 0
   /** Deletions applied: a block that is being cut when one comes is begun anew. */
   deletions = 0
+  /** Times series have left the head, or were about to. */
+  collections = 0
   /** Told how far behind the head's newest sample one lay that could not go behind its series' newest one, ms. */
   onLate: ((behindMs: number) => void) | null = null
   /** Told of the deletions of a record, which concern blocks as well. */
@@ -236,19 +240,26 @@ export class Shard {
   }
 
   /** Forgets everything before a time that has become a block. */
-  dropUntil(endMs: number): void {
+  *dropUntil(endMs: number): Steps {
     this.cutUntil = Math.max(this.cutUntil, endMs)
-    this.#forget(this.head.truncate(this.id, endMs))
+    yield* this.head.dropChunks(this.id, endMs)
+    this.#forget(this.head.removeUnused(this.id))
   }
 
   /** Drops the series in `retiring`, which have become blocks. */
-  dropRetiring(): void {
-    const removed = new Set(this.retiring)
-    this.head.removeSeries(removed)
-    this.#forget(removed)
+  *dropRetiring(): Steps {
+    const stale = [...this.retiring!]
+    for (let from = 0; from < stale.length; from += retiredPerStep) {
+      // those that have been announced again since are not in the set any more
+      const removed = new Set(stale.slice(from, from + retiredPerStep).filter((series) => this.retiring!.has(series)))
+      this.head.removeSeries(removed)
+      this.#forget(removed)
+      yield
+    }
   }
 
   #forget(removed: ReadonlySet<number>): void {
+    this.collections++
     if (removed.size > 0) this.#exemplars.forget(removed)
     // their numbers will be used again
     for (const series of removed) this.retiring?.delete(series)

@@ -5,6 +5,7 @@
 // The CRC covers encoding and data. A chunk is referenced by (number of the segment from 0) × 2^32 + its offset.
 import { ByteWriter } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
+import type { Steps } from '../../base/steps.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { isChunkEncoding } from '../chunks/decode.ts'
 import { corrupt } from './corrupt.ts'
@@ -25,6 +26,8 @@ export class ChunkSegmentsWriter {
   readonly #directory: string
   readonly #segmentBytesMax: number
   #file: FileWriter | null = null
+  /** Files that are full and wait to be made durable. */
+  readonly #full: FileWriter[] = []
   #segment = -1
   readonly #head = new ByteWriter(16)
 
@@ -51,19 +54,25 @@ export class ChunkSegmentsWriter {
     return ref
   }
 
-  finish(): void {
-    this.#file?.finish()
+  *finish(): Steps {
+    if (this.#file !== null) this.#full.push(this.#file)
     this.#file = null
+    for (let file = this.#full.shift(); file !== undefined; file = this.#full.shift()) {
+      this.#file = file
+      yield* file.finish()
+      this.#file = null
+    }
     this.#disk.syncDirectory(this.#directory)
   }
 
   abort(): void {
+    for (const file of this.#full.splice(0)) file.abort()
     this.#file?.abort()
     this.#file = null
   }
 
   #cut(): FileWriter {
-    this.#file?.finish()
+    if (this.#file !== null) this.#full.push(this.#file)
     this.#segment++
     const file = new FileWriter(this.#disk, `${this.#directory}/${String(this.#segment + 1).padStart(6, '0')}`)
     file.u32(magic)

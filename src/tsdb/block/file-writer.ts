@@ -1,5 +1,6 @@
 // Writes a file front to back through one buffer, with a running CRC32C for the section at hand. Numbers are big-endian, as in all block files.
 import { crc32c } from '../../base/crc32c.ts'
+import type { Steps } from '../../base/steps.ts'
 import type { Disk, DiskFile } from '../../ports/disk.ts'
 
 /** The buffer grows to this: most blocks' files are small. */
@@ -68,9 +69,10 @@ export class FileWriter {
     this.#used = 0
   }
   /** Makes everything durable and closes the file. */
-  finish(): void {
+  *finish(): Steps {
     this.flush()
-    this.#file.syncNow()
+    const waited = yield () => this.#file.sync()
+    if (waited !== true) this.#file.syncNow()
     this.#file.close()
   }
   abort(): void {

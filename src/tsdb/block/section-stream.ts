@@ -59,6 +59,11 @@ export class SectionStream {
     head.at = before
     return this.ensure(size).blob()
   }
+  /** Passes by a length and that many bytes. */
+  skipBlob(): void {
+    const length = this.ensure(10).uvarint()
+    this.ensure(length).skip(length)
+  }
   /** Reads on to the end and compares the CRC of everything with the four bytes behind the section. */
   verify(what: string): void {
     const start = this.#base

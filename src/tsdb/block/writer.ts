@@ -1,6 +1,7 @@
 // Writes a block: ‹directory›/‹ULID›/{chunks/000001…, index, meta.json, tombstones}. It grows in ‹ULID›.tmp-for-creation and is renamed when everything
 // is durable, so that a crash leaves either a whole block or a directory that is swept away at the next start.
 import { assert } from '../../base/assert.ts'
+import { finishSteps, type Steps } from '../../base/steps.ts'
 import type { Labels } from '../../model/labels.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { holdsFloats, sampleCount } from '../chunks/decode.ts'
@@ -60,18 +61,25 @@ export class BlockWriter {
     this.#chunkCount += chunks.length
   }
 
-  /** Writes the rest, makes it durable and visible. Null where nothing was added: then no block is left. On an error, call `abort`. */
+  /** As `finishing`, at once. */
   finish(description: BlockDescriptionToWrite): BlockMeta | null {
+    return finishSteps(this.finishing(() => description))
+  }
+
+  /** Writes the rest, makes it durable and visible. Null where nothing was added: then no block is left. On an error, call `abort`. */
+  *finishing(describe: () => BlockDescriptionToWrite): Steps<BlockMeta | null> {
     this.#done = true
     if (this.#series === 0) {
       this.abort()
       return null
     }
-    this.#chunks.finish()
-    this.#index.finish()
+    yield* this.#chunks.finish()
+    yield
+    yield* this.#index.finish()
+    yield
     const meta: BlockMeta = {
       ulid: this.ulid,
-      ...description,
+      ...describe(),
       stats: {
         numSamples: this.#floats + this.#histograms,
         numFloatSamples: this.#floats,

@@ -1,5 +1,6 @@
 // Several blocks into one, series by series: memory is bounded by one series and the label strings of the new block.
 import { messageOf, PromhiveError } from '../../base/errors.ts'
+import type { Steps } from '../../base/steps.ts'
 import { compareLabels, type Labels } from '../../model/labels.ts'
 import type { Disk } from '../../ports/disk.ts'
 import type { Interval } from '../block/intervals.ts'
@@ -15,7 +16,7 @@ import { mergeChunks, withoutDeleted } from './merge-chunks.ts'
 import { mergedDescription } from './plan.ts'
 
 /** Series written between two yields: a step is short enough not to be noticed by queries of the same worker. */
-const seriesPerStep = 512
+const seriesPerStep = 64
 
 /**
  * Compacts blocks into a new one in `parent`, a step per `next()`. The parents stay; the caller deletes them when the new block is open. Where no sample
@@ -28,7 +29,7 @@ export function* compactBlocks(
   parent: string,
   blocks: readonly BlockReader[],
   segmentBytesMax = segmentBytesDefault,
-): Generator<void, BlockMeta | null> {
+): Steps<BlockMeta | null> {
   const sorted = [...blocks].sort((a, b) => a.meta.minTime - b.meta.minTime || (a.meta.ulid < b.meta.ulid ? -1 : 1))
   const metas = sorted.map((block) => block.meta)
   const description = mergedDescription(metas)
@@ -44,7 +45,7 @@ export function* compactBlocks(
       writer.add(labels, joinChunks(chunks))
       if (++series % seriesPerStep === 0) yield
     }
-    const meta = writer.finish(description)
+    const meta = yield* writer.finishing(() => description)
     finished = true
     if (meta === null) {
       for (const block of sorted) block.rewriteMeta({ ...block.meta, compaction: { ...block.meta.compaction, deletable: true } })

@@ -6,6 +6,7 @@
 // A float sample costs a few column reads and its bits in the open chunk. Native histograms are rarer: their open chunk is a list of values
 // that is encoded when it closes. Nothing here knows of logs or threads: a shard applies batches in log order and the outcome depends on them alone.
 import { assert } from '../../base/assert.ts'
+import type { Steps } from '../../base/steps.ts'
 import type { ByteWriter } from '../../base/bytes.ts'
 import type { Histogram } from '../../model/histogram.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
@@ -289,20 +290,28 @@ export class Head {
 
   // ---- collection
 
-  /**
-   * Drops full chunks of a shard that end before `beforeMs`, closes open chunks that do, and removes series that then hold nothing and that nobody refers to.
-   * @returns the series removed: their numbers will be used again.
-   */
-  truncate(shard: number, beforeMs: number): ReadonlySet<number> {
+  /** Drops full chunks of a shard that end before `beforeMs`, and open ones that do. */
+  *dropChunks(shard: number, beforeMs: number): Steps {
+    const { count } = this
+    for (let series = 0; series < count; series++) {
+      if (series % seriesPerStep === 0) {
+        yield
+        this.views.beforeRemoval()
+      }
+      if (this.alive[series] === 0 || this.shards[series] !== shard) continue
+      if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
+      this.#dropChunks(series, beforeMs)
+    }
+  }
+
+  /** Removes the series of a shard that hold nothing and that nobody refers to. Their numbers will be used again. */
+  removeUnused(shard: number): ReadonlySet<number> {
     this.views.beforeRemoval()
     const removed = new Set<number>()
     for (let series = 0; series < this.count; series++) {
       if (this.alive[series] === 0 || this.shards[series] !== shard) continue
-      if (this.#hasOpen(series) && this.xor.times[series]! < beforeMs) this.closeChunk(series)
-      this.#dropChunks(series, beforeMs)
-      if (this.newestChunk[series] === 0 && !this.#hasOpen(series) && this.holders[series] === 0 && !this.outOfOrder.has(series)) {
-        removed.add(series)
-      }
+      if (this.newestChunk[series] !== 0 || this.#hasOpen(series)) continue
+      if (this.holders[series] === 0 && !this.outOfOrder.has(series)) removed.add(series)
     }
     this.#removeAll(removed)
     return removed
@@ -536,6 +545,9 @@ export class Head {
     this.#histograms.set(series, open)
   }
 }
+
+/** Looked at between two pauses. */
+const seriesPerStep = 8192
 
 const labelPageBits = 16
 const labelPageEntries = 1 << labelPageBits

@@ -37,7 +37,7 @@ export class Symbols {
     stream.ensure(4).skip(4)
     for (let i = 0; i < this.count; i++) {
       if (i % stride === 0) this.#places[i / stride] = stream.position - this.#start
-      stream.blob()
+      stream.skipBlob()
     }
     stream.verify('symbol table')
   }

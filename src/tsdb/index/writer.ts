@@ -7,6 +7,7 @@ import { assert } from '../../base/assert.ts'
 import { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { crc32c } from '../../base/crc32c.ts'
 import { PromhiveError } from '../../base/errors.ts'
+import { sortSteps, type Steps } from '../../base/steps.ts'
 import { compareLabels, compareText, printLabels, type Labels } from '../../model/labels.ts'
 import type { Disk, DiskFile } from '../../ports/disk.ts'
 import { FileWriter } from '../block/file-writer.ts'
@@ -26,6 +27,7 @@ export class IndexWriter {
   /** By symbol. Prometheus writes the empty one too, the name of the list of all series. */
   readonly #ids = new Map([['', 0]])
   readonly #spill: Spill
+  #file: FileWriter | null = null
   #seriesCount = 0
   #last: Labels | null = null
   #lastRef = -1
@@ -76,31 +78,36 @@ export class IndexWriter {
   }
 
   /** Writes the file and makes it durable. Throws STORAGE_FULL, TOO_LARGE. */
-  finish(): void {
-    const symbols = sortSymbols(this.#ids.keys())
+  *finish(): Steps {
+    const symbols = [...this.#ids.keys()]
+    yield* sortSteps(symbols, symbolOrder(symbols))
     const ranks = new Uint32Array(symbols.length)
-    symbols.forEach((symbol, rank) => (ranks[this.#ids.get(symbol)!] = rank))
+    for (let rank = 0; rank < symbols.length; rank++) {
+      ranks[this.#ids.get(symbols[rank]!)!] = rank
+      if (isPause(rank)) yield
+    }
     this.#ids.clear()
     const file = new FileWriter(this.#disk, this.#path)
+    this.#file = file
     const header = new ByteWriter()
     header.u32be(indexMagic)
     header.u8(indexVersion)
     file.raw(header.written())
 
     const symbolsAt = file.position
-    writeSymbols(file, symbols)
+    yield* writeSymbols(file, symbols)
     const seriesAt = file.position
     const refs = new Uint32Array(this.#seriesCount)
     const uses = new Uint32Array(symbols.length)
-    this.#writeSeries(file, ranks, refs, uses)
+    yield* this.#writeSeries(file, ranks, refs, uses)
     const labelIndicesAt = file.position
     file.align(4)
     const table = new PostingsEntries()
     const postingsAt = labelIndicesAt
     table.add(noSymbol, noSymbol, writePostings(file, refs, refs.length))
-    this.#writePostings(file, ranks, refs, uses, table)
+    yield* this.#writePostings(file, ranks, refs, uses, table)
     const tableAt = file.position
-    writeTable(file, symbols, table)
+    yield* writeTable(file, symbols, table)
 
     const toc = new ByteWriter(tocBytes)
     for (const at of [symbolsAt, seriesAt, labelIndicesAt, tableAt, postingsAt, tableAt]) {
@@ -109,19 +116,22 @@ export class IndexWriter {
     }
     toc.u32be(crc32c(toc.written()))
     file.raw(toc.written())
-    file.finish()
+    yield* file.finish()
+    this.#file = null
     this.#spill.remove()
   }
 
   abort(): void {
+    this.#file?.abort()
+    this.#file = null
     this.#spill.remove()
   }
 
-  #writeSeries(file: FileWriter, ranks: Uint32Array, refs: Uint32Array, uses: Uint32Array): void {
+  *#writeSeries(file: FileWriter, ranks: Uint32Array, refs: Uint32Array, uses: Uint32Array): Steps {
     const body = new ByteWriter()
     const length = new ByteWriter(16)
     let i = 0
-    this.#spill.replay((labels, ids, chunkList) => {
+    for (const { labels, ids, chunkList } of this.#spill.entries()) {
       body.length = 0
       body.uvarint(labels)
       for (let k = 0; k < labels * 2; k++) body.uvarint(ranks[ids[k]!]!)
@@ -137,10 +147,11 @@ export class IndexWriter {
       file.startCrc()
       file.raw(body.written())
       file.putCrc()
-    })
+      if (isPause(i)) yield
+    }
   }
 
-  #writePostings(file: FileWriter, ranks: Uint32Array, refs: Uint32Array, uses: Uint32Array, table: PostingsEntries): void {
+  *#writePostings(file: FileWriter, ranks: Uint32Array, refs: Uint32Array, uses: Uint32Array, table: PostingsEntries): Steps {
     const names: number[] = []
     uses.forEach((count, rank) => count > 0 && names.push(rank))
     const counts = new Uint32Array(uses.length)
@@ -154,7 +165,7 @@ export class IndexWriter {
         gathered.set(name, { values: new Uint32Array(uses[name]!), series: new Uint32Array(uses[name]!), count: 0 })
       }
       let i = 0
-      this.#spill.replay((labels, ids) => {
+      for (const { labels, ids } of this.#spill.entries()) {
         const ref = refs[i++]!
         for (let k = 0; k < labels * 2; k += 2) {
           const list = gathered.get(ranks[ids[k]!]!)
@@ -162,21 +173,29 @@ export class IndexWriter {
           list.values[list.count] = ranks[ids[k + 1]!]!
           list.series[list.count++] = ref
         }
-      })
-      for (const [name, { values, series }] of gathered) writeName(file, name, values, series, counts, table)
+        if (isPause(i)) yield
+      }
+      for (const [name, { values, series }] of gathered) yield* writeName(file, name, values, series, counts, table)
     }
   }
 }
 
+/** Entries, series or symbols handled between two pauses: a millisecond or two. */
+const stepLength = 2048
+
+function isPause(i: number): boolean {
+  return (i & (stepLength - 1)) === 0
+}
+
 /** The posting lists of one name: a counting sort by value, series stay in order. `counts` is zero before and after. */
-function writeName(
+function* writeName(
   file: FileWriter,
   name: number,
   values: Uint32Array,
   series: Uint32Array,
   counts: Uint32Array,
   table: PostingsEntries,
-): void {
+): Steps {
   const touched = new Uint32Array(values.length)
   let distinct = 0
   for (const value of values) if (counts[value]!++ === 0) touched[distinct++] = value
@@ -191,12 +210,15 @@ function writeName(
   })
   const lists = new Uint32Array(values.length)
   for (let i = 0; i < values.length; i++) lists[starts[values[i]!]!++] = series[i]!
+  yield
   at = 0
-  sorted.forEach((value, k) => {
+  for (let k = 0; k < distinct; k++) {
+    const value = sorted[k]!
     table.add(name, value, writePostings(file, lists.subarray(at, at + lengths[k]!), lengths[k]!))
     at += lengths[k]!
     counts[value] = 0
-  })
+    if (isPause(k)) yield
+  }
 }
 
 const noSymbol = 0xffffffff
@@ -243,7 +265,7 @@ function writePostings(file: FileWriter, series: Uint32Array, count: number): nu
   return offset
 }
 
-function writeSymbols(file: FileWriter, symbols: readonly string[]): void {
+function* writeSymbols(file: FileWriter, symbols: readonly string[]): Steps {
   const start = file.position
   file.u32(0)
   // the length in front is not part of the checksum, the count is
@@ -255,13 +277,14 @@ function writeSymbols(file: FileWriter, symbols: readonly string[]): void {
     if (buffer.length > 1 << 15) {
       file.raw(buffer.written())
       buffer.length = 0
+      yield
     }
   }
   file.raw(buffer.written())
   finishSection(file, start, 'symbol table')
 }
 
-function writeTable(file: FileWriter, symbols: readonly string[], table: PostingsEntries): void {
+function* writeTable(file: FileWriter, symbols: readonly string[], table: PostingsEntries): Steps {
   const start = file.position
   file.u32(0)
   file.startCrc()
@@ -275,6 +298,7 @@ function writeTable(file: FileWriter, symbols: readonly string[], table: Posting
     if (buffer.length > 1 << 15) {
       file.raw(buffer.written())
       buffer.length = 0
+      yield
     }
   }
   file.raw(buffer.written())
@@ -291,9 +315,21 @@ function finishSection(file: FileWriter, start: number, what: string): void {
 }
 
 /** By UTF-8 bytes. The engine's own order differs only where surrogates are. */
-function sortSymbols(symbols: Iterable<string>): string[] {
-  const list = [...symbols]
-  return list.some((symbol) => /[\ud800-\udfff]/.test(symbol)) ? list.sort(compareText) : list.sort()
+function symbolOrder(symbols: readonly string[]): (a: string, b: string) => number {
+  return symbols.some((symbol) => /[\ud800-\udfff]/.test(symbol)) ? compareText : (a, b) => (a < b ? -1 : a > b ? 1 : 0)
+}
+
+type SpilledSeries = { labels: number; ids: Uint32Array; chunkList: Uint8Array }
+
+function* partEntries(reader: ByteReader): Generator<SpilledSeries> {
+  const entry: SpilledSeries = { labels: 0, ids: new Uint32Array(64), chunkList: new Uint8Array(0) }
+  while (reader.remaining() > 0) {
+    entry.labels = reader.uvarint()
+    if (entry.labels * 2 > entry.ids.length) entry.ids = new Uint32Array(entry.labels * 4)
+    for (let k = 0; k < entry.labels * 2; k++) entry.ids[k] = reader.uvarint()
+    entry.chunkList = reader.raw(reader.uvarint())
+    yield entry
+  }
 }
 
 /** Series waiting for their symbols: in memory, and in a file once there are many. */
@@ -318,24 +354,16 @@ class Spill {
     this.#parts.push(this.buffer.length)
     this.buffer.length = 0
   }
-  replay(each: (labels: number, ids: Uint32Array, chunkList: Uint8Array) => void): void {
+  /** Every series in the order it was added; one object for all of them, good until the next. */
+  *entries(): Generator<SpilledSeries> {
     let position = 0
     for (const size of this.#parts) {
       const bytes = new Uint8Array(size)
       assert(this.#file!.read(bytes, position) === size, 'spill file is shorter than written')
       position += size
-      this.#replayPart(new ByteReader(bytes), each)
+      yield* partEntries(new ByteReader(bytes))
     }
-    this.#replayPart(new ByteReader(this.buffer.written()), each)
-  }
-  #replayPart(reader: ByteReader, each: (labels: number, ids: Uint32Array, chunkList: Uint8Array) => void): void {
-    let ids = new Uint32Array(64)
-    while (reader.remaining() > 0) {
-      const labels = reader.uvarint()
-      if (labels * 2 > ids.length) ids = new Uint32Array(labels * 4)
-      for (let k = 0; k < labels * 2; k++) ids[k] = reader.uvarint()
-      each(labels, ids, reader.raw(reader.uvarint()))
-    }
+    yield* partEntries(new ByteReader(this.buffer.written()))
   }
   remove(): void {
     this.#file?.close()

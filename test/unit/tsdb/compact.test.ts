@@ -24,6 +24,7 @@ import {
 import { readAll, writeBlock, type Row, type Sample } from '../../support/tsdb/blocks.ts'
 import { essence, histogramRunArbitrary } from '../../support/tsdb/histograms.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
+import { finishSteps } from '../../../src/base/steps.ts'
 
 const hour = 3_600_000
 
@@ -42,13 +43,6 @@ function meta(from: number, to: number, over: Partial<BlockMeta> = {}): BlockMet
 
 function hours(plan: readonly BlockMeta[]): [number, number][] {
   return plan.map(({ minTime, maxTime }) => [minTime / hour, maxTime / hour])
-}
-
-function run<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next()
-    if (done === true) return value
-  }
 }
 
 describe('a compaction plan', () => {
@@ -385,7 +379,7 @@ describe('compacting blocks', () => {
             expected.set(series, known)
           }
         }
-        const done = run(compactBlocks(disk, '/data', readers))
+        const done = finishSteps(compactBlocks(disk, '/data', readers))
         for (const samples of [...expected].filter(([, list]) => list.size === 0)) expected.delete(samples[0])
         if (done === null) {
           expect(expected.size).toBe(0)
@@ -424,7 +418,7 @@ describe('compacting blocks', () => {
     writeBlock(disk, '/data', rows(0), { ulid: ulidFrom(0, 'a'), shard: { shard: 2, generation: 1 } })
     writeBlock(disk, '/data', rows(500), { ulid: ulidFrom(0, 'b'), shard: { shard: 2, generation: 1 } })
     const readers = openAll(disk)
-    const done = run(compactBlocks(disk, '/data', readers))!
+    const done = finishSteps(compactBlocks(disk, '/data', readers))!
     expect(done.stats).toEqual({ ...noStats, numSamples: 580, numFloatSamples: 580, numSeries: 2, numChunks: 4 + 1 })
     expect(done.shard).toEqual({ shard: 2, generation: 1 })
     const merged = BlockReader.open(disk, new PageCache(1 << 20), `/data/${done.ulid}`)
@@ -460,7 +454,7 @@ describe('compacting blocks', () => {
           { ulid: ulidFrom(i, 'x') },
         )
       }
-      return run(compactBlocks(disk, '/data', openAll(disk)))!
+      return finishSteps(compactBlocks(disk, '/data', openAll(disk)))!
     })
     expect(made[0]).toEqual(made[1])
     expect(disks[0]!.files).toEqual(disks[1]!.files)
@@ -481,7 +475,7 @@ describe('compacting blocks', () => {
     const bytes = disk.files.get(path)!
     bytes[12] = bytes[12]! ^ 4
     const readers = openAll(disk)
-    expect(() => run(compactBlocks(disk, '/data', readers))).toThrow(`cannot compact blocks ${ulid}: cannot read ${path} at byte 8`)
+    expect(() => finishSteps(compactBlocks(disk, '/data', readers))).toThrow(`cannot compact blocks ${ulid}: cannot read ${path} at byte 8`)
     expect(disk.list('/data')).toEqual([ulid])
     expect(openAll(disk)[0]!.meta.compaction.failed).toBe(true)
   })
@@ -505,10 +499,10 @@ describe('compacting blocks', () => {
         },
       },
     }) as Disk
-    expect(() => run(compactBlocks(full, '/data', readers))).toThrow('no space left')
+    expect(() => finishSteps(compactBlocks(full, '/data', readers))).toThrow('no space left')
     expect(disk.list('/data')).toEqual([ulid])
     expect(openAll(disk)[0]!.meta.compaction.failed).toBe(false)
-    expect(run(compactBlocks(disk, '/data', openAll(disk)))!.stats.numSamples).toBe(2)
+    expect(finishSteps(compactBlocks(disk, '/data', openAll(disk)))!.stats.numSamples).toBe(2)
   })
 
   it('stops when it is told to', () => {

@@ -15,6 +15,7 @@ import { readNewest, readSeries } from '../../../src/tsdb/head/read.ts'
 import { selectSeries } from '../../../src/tsdb/head/select.ts'
 import { checkSnapshot, encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
+import { truncate } from '../../support/tsdb/truncate.ts'
 
 const bits = new Float64Array(1)
 const halves = new Uint32Array(bits.buffer)
@@ -212,13 +213,13 @@ describe('head', () => {
     const model = fill(head, 3, 20, 300)
     const held = [...model.keys()][0]!
     head.holders[held] = 1
-    expect(head.truncate(head.shards[held]!, Infinity).size).toBe(9)
-    expect(head.truncate(1 - head.shards[held]!, Infinity).size).toBe(10)
+    expect(truncate(head, head.shards[held]!, Infinity).size).toBe(9)
+    expect(truncate(head, 1 - head.shards[held]!, Infinity).size).toBe(10)
     expect(head.live).toBe(1)
     expect(head.chunks.live).toBe(0)
     expect(selectSeries(head, compileMatchers([{ name: 'job', kind: '=~', value: 'j.' }]), null)).toHaveLength(1)
     // freed numbers are used again and lists stay ascending
-    head.truncate(head.shards[held]!, Infinity)
+    truncate(head, head.shards[held]!, Infinity)
     expect(head.live).toBe(1)
     for (let i = 0; i < 20; i++) append(head, seriesOf(head, labelsFromObject({ __name__: 'new', job: 'j9', n: String(i) })), 1000, i)
     const all = selectSeries(head, compileMatchers([{ name: 'job', kind: '=~', value: 'j.' }]), null)
@@ -242,7 +243,7 @@ describe('head', () => {
     for (let round = 0; round < 30; round++) {
       const time = 1_700_000_000_000 + round * 60_000
       for (let i = 0; i < perRound; i++) append(head, seriesOf(head, labels(round, i)), time, i)
-      const removed = head.truncate(0, time)
+      const removed = truncate(head, 0, time)
       expect(removed.size).toBe(round === 0 ? 0 : perRound)
       expect([...head.pairs.names()].sort()).toEqual(
         ['__name__', 'always', 'extra', 'pod', ...[0, 500, 1000].map((i) => `only_${round}_${i}`)].sort(),

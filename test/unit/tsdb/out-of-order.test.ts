@@ -12,6 +12,7 @@ import { Head, outcome } from '../../../src/tsdb/head/head.ts'
 import { overlaps } from '../../../src/tsdb/head/metadata.ts'
 import { readSeries } from '../../../src/tsdb/head/read.ts'
 import { encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { truncate } from '../../support/tsdb/truncate.ts'
 
 const scratch = new Float64Array(1)
 const halves = new Uint32Array(scratch.buffer)
@@ -143,11 +144,11 @@ describe.each([1, 2, 3, 4, 5, 6, 9, 12])('late samples, seed %i', (seed) => {
     for (let i = 0; i < 70; i++) model.set(900_001 + i * 10, `${900_001 + i * 10} ${i}`)
     expect(read(head, series)).toEqual(wanted(model))
     // a series with late samples alone is not collected
-    head.truncate(0, Infinity)
+    truncate(head, 0, Infinity)
     expect(head.live).toBe(1)
     head.outOfOrder.drop(head.outOfOrder.freeze(0))
     expect(head.outOfOrder.size).toBe(0)
-    expect(head.truncate(0, Infinity).size).toBe(1)
+    expect(truncate(head, 0, Infinity).size).toBe(1)
     expect(head.chunks.live).toBe(0)
   })
 })

@@ -11,6 +11,7 @@ import { readSeries } from '../../../src/tsdb/head/read.ts'
 import type { PartSet } from '../../../src/model/label-ids.ts'
 import { mergedSource, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
+import { truncate } from '../../support/tsdb/truncate.ts'
 
 type Samples = [time: number, value: number][]
 
@@ -79,7 +80,7 @@ it.each(Array.from({ length: 40 }, (_, seed) => seed))('seed %i', (seed) => {
       for (let k = 0; k < columns.length; k++) if (!known.has(columns.times[k]!)) own.samples.push([columns.times[k]!, columns.values[k]!])
       if (own.samples.length > 0) blocks.set(labelsKey(labels), own)
     }
-    for (const removed of head.truncate(0, until)) live.splice(live.indexOf(removed), 1)
+    for (const removed of truncate(head, 0, until)) live.splice(live.indexOf(removed), 1)
   }
   for (let i = 0; i < 60; i++) append()
   if (rng.chance(0.5)) cut()
