@@ -26,6 +26,8 @@ export type ServerOptions = Readonly<{
   web?: string
   /** How requests are made, where not by plain fetch. */
   scheme?: 'http' | 'https'
+  /** A command that runs the server, which is appended to it; it becomes that process. */
+  wrap?: (dataDirectory: string) => readonly string[]
 }>
 
 /** A directory with a configuration and data that several runs of the server can use one after the other. */
@@ -34,12 +36,14 @@ export class ServerHome {
   readonly #remove: () => void
   readonly #flags: readonly string[]
   readonly #scheme: string
+  readonly #wrap: readonly string[]
 
-  constructor({ config, flags = [], files = {}, web, scheme = 'http' }: ServerOptions) {
+  constructor({ config, flags = [], files = {}, web, scheme = 'http', wrap }: ServerOptions) {
     const { path, remove } = temporaryDirectory()
     this.path = path
     this.#remove = remove
     this.#scheme = scheme
+    this.#wrap = wrap?.(this.dataDirectory) ?? []
     this.write('prometheus.yml', config)
     for (const [name, text] of Object.entries(files)) this.write(name, text)
     if (web !== undefined) this.write('web.yml', web)
@@ -58,7 +62,9 @@ export class ServerHome {
 
   /** Starts without waiting for anything: for starts that are to fail. */
   spawn(...extra: readonly string[]): Process {
-    return new Process(node, [
+    const [command = node, ...before] = [...this.#wrap, node]
+    return new Process(command, [
+      ...before,
       program,
       'serve',
       `--config.file=${join(this.path, 'prometheus.yml')}`,
