@@ -88,7 +88,11 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
     const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damage.snapshots++ })
-    if (found !== null) shard.restore(found.state)
+    if (found !== null) {
+      shard.restore(found.state)
+      // shards are about equally large
+      if (shards.size === 0) head.reserve(head.count * (setup.shards.length - 1))
+    }
     schedule.opened(id, found?.bytes ?? 0)
     chunks.sweep(id)
     shards.set(id, shard)

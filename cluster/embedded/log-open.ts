@@ -8,7 +8,6 @@ import {
   decodeTable,
   kindRecord,
   kindTable,
-  recordBytes,
   recordHeadBytes,
   segmentHeadBytes,
   segmentName,
@@ -67,7 +66,7 @@ async function dropUnfinished(disk: Disk, directory: string, numbers: number[], 
     const path = `${directory}/${segmentName(numbers.at(-1)!)}`
     const file = disk.open(path, 'read')
     let finished = readTable(file) !== null
-    if (!finished) await scanSegment(file, false, { record: () => void (finished = true), hole: () => {} }, pause)
+    if (!finished) await scanSegment(file, { record: () => void (finished = true), hole: () => {} }, pause)
     file.close()
     if (finished) return
     disk.remove(path)
@@ -119,26 +118,20 @@ async function indexSegment(opened: OpenedLog, segment: Segment, last: boolean, 
   const damaged = (start: number, end: number): void =>
     void opened.damage.push(`${segment.file.path}: ${end - start} bytes from ${start} on are no records`)
   if (!last) {
-    await scanSegment(segment.file, false, { record: add, hole: damaged }, pause)
+    await scanSegment(segment.file, { record: add, hole: damaged }, pause)
     return
   }
   const found: Found[] = []
   await scanSegment(
     segment.file,
-    true,
-    {
-      record: (head, bodyGood) => void found.push({ head, bodyGood: bodyGood === true }),
-      hole: (hole, end) => void found.push({ hole, end }),
-    },
+    { record: (head) => void found.push({ head, bodyGood: true }), hole: (hole, end) => void found.push({ hole, end }) },
     pause,
   )
+  await checkLastBatch(segment.file, found, pause)
   const torn = tornFrom(found)
   for (const item of found.slice(0, torn)) {
     if ('hole' in item) damaged(item.hole, item.end)
-    else {
-      if (!item.bodyGood) damaged(item.head.position + recordHeadBytes, item.head.position + recordBytes(item.head.bodyBytes))
-      add(item.head)
-    }
+    else add(item.head)
   }
   const cut = found[torn]
   if (cut === undefined) return
@@ -149,6 +142,20 @@ async function indexSegment(opened: OpenedLog, segment: Segment, last: boolean, 
   segment.file.truncate(size)
   segment.file.syncNow()
   segment.size = size
+}
+
+/** Reads the bodies of the last batch: what lies before it was synced, and is checked when it is read. */
+async function checkLastBatch(file: DiskFile, found: readonly Found[], pause: () => Promise<void>): Promise<void> {
+  let batch = -1
+  for (let i = found.length - 1; i >= 0; i--) {
+    const item = found[i]!
+    if ('hole' in item) continue
+    if (batch === -1) batch = item.head.batch
+    if (item.head.batch !== batch) return
+    const body = readAt(file, item.head.position + recordHeadBytes, item.head.bodyBytes)
+    item.bodyGood = body.length === item.head.bodyBytes && crc32c(body) === item.head.bodyCrc
+    await pause()
+  }
 }
 
 /**

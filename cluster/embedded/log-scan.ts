@@ -1,5 +1,4 @@
 // Reading a segment from front to back when the log is opened.
-import { crc32c } from '../../src/base/crc32c.ts'
 import type { DiskFile } from '../../src/ports/disk.ts'
 import { decodeRecordHead, recordBytes, recordHeadBytes, recordMagic, segmentHeadBytes, viewOf, type RecordHead } from './log-format.ts'
 
@@ -7,18 +6,17 @@ const windowBytesMin = 4 << 10
 const windowBytesMax = 1 << 20
 
 export type ScanEvents = Readonly<{
-  /** A record with an undamaged header; `bodyGood` is null where the body was not read. */
-  record: (head: RecordHead, bodyGood: boolean | null) => void
+  /** A record with an undamaged header; its body was not read. */
+  record: (head: RecordHead) => void
   /** Bytes that are no record, up to the next one or the end of the file. */
   hole: (start: number, end: number) => void
 }>
 
 /**
  * Goes through the records of a segment behind its head.
- * @param bodies check the bodies too; false skips over them, which makes sealed segments cheap.
  * @param pause awaited every few MiB, so that the process stays responsive.
  */
-export async function scanSegment(file: DiskFile, bodies: boolean, events: ScanEvents, pause: () => Promise<void>): Promise<void> {
+export async function scanSegment(file: DiskFile, events: ScanEvents, pause: () => Promise<void>): Promise<void> {
   const end = file.size()
   const window = new Window(file, end)
   let position = segmentHeadBytes
@@ -32,9 +30,9 @@ export async function scanSegment(file: DiskFile, bodies: boolean, events: ScanE
       continue
     }
     const size = recordBytes(head.bodyBytes)
-    events.record(head, bodies ? window.bodyGood(position, head) : null)
+    events.record(head)
     position += size
-    sincePause += bodies ? size : recordHeadBytes
+    sincePause += recordHeadBytes
     if (sincePause > windowBytesMax * 4) {
       sincePause = 0
       await pause()
@@ -70,20 +68,6 @@ class Window {
   head(position: number): RecordHead | null {
     this.#hold(position, recordHeadBytes)
     return decodeRecordHead(this.#bytes, this.#view, position - this.#start, this.#filled, position)
-  }
-
-  bodyGood(position: number, head: RecordHead): boolean {
-    const end = position + recordHeadBytes + head.bodyBytes
-    let crc = 0
-    for (let at = position + recordHeadBytes; at < end;) {
-      this.#hold(at, Math.min(end - at, windowBytesMax >> 1))
-      const from = at - this.#start
-      const to = Math.min(this.#filled, end - this.#start)
-      if (to <= from) return false
-      crc = crc32c(this.#bytes, from, to, crc)
-      at = this.#start + to
-    }
-    return crc === head.bodyCrc
   }
 
   /** Position of the next undamaged header from `position` on whose record fits the file, else the end of the file. */

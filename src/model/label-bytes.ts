@@ -109,3 +109,20 @@ function readUvarintTail(bytes: Uint8Array, at: number, first: number): { value:
     scale *= 128
   }
 }
+
+/** Where the label that starts at `at` ends. */
+export function labelEnd(bytes: Uint8Array, at: number): number {
+  let i = at
+  for (let part = 0; part < 2; part++) {
+    let length = 0
+    let scale = 1
+    for (;;) {
+      const byte = bytes[i++]!
+      length += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 128
+    }
+    i += length
+  }
+  return i
+}

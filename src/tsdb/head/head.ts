@@ -9,7 +9,7 @@ import { assert } from '../../base/assert.ts'
 import type { Steps } from '../../base/steps.ts'
 import type { ByteWriter } from '../../base/bytes.ts'
 import type { Histogram } from '../../model/histogram.ts'
-import { hashBytes } from '../../model/label-bytes.ts'
+import { hashBytes, labelEnd } from '../../model/label-bytes.ts'
 import type { JsonBytes } from '../../model/json-bytes.ts'
 import type { Labels } from '../../model/labels.ts'
 import { isStale, staleHigh, staleLow } from '../../model/staleness.ts'
@@ -418,16 +418,7 @@ export class Head {
       series = this.count++
       if (series >= this.alive.length) this.#grow(series + 1)
     }
-    let labelsAt = this.#freeLabels[pairs.length]?.pop()
-    if (labelsAt === undefined) {
-      if (this.#labelsUsed + pairs.length + 1 > labelPageEntries) {
-        assert(pairs.length < labelPageEntries, `a series has ${pairs.length} labels`)
-        this.#labelPages.push(new Uint32Array(labelPageEntries))
-        this.#labelsUsed = 0
-      }
-      labelsAt = (this.#labelPages.length - 1) * labelPageEntries + this.#labelsUsed
-      this.#labelsUsed += pairs.length + 1
-    }
+    const labelsAt = this.#placeLabels(pairs.length)
     const page = this.#labelPages[labelsAt >>> labelPageBits]!
     let at = labelsAt & (labelPageEntries - 1)
     page[at++] = pairs.length
@@ -449,6 +440,20 @@ export class Head {
     if (this.live * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
     else this.#place(series)
     return series
+  }
+
+  /** A place for a count and that many pairs. */
+  #placeLabels(count: number): number {
+    const free = this.#freeLabels[count]?.pop()
+    if (free !== undefined) return free
+    if (this.#labelsUsed + count + 1 > labelPageEntries) {
+      assert(count < labelPageEntries, `a series has ${count} labels`)
+      this.#labelPages.push(new Uint32Array(labelPageEntries))
+      this.#labelsUsed = 0
+    }
+    const place = (this.#labelPages.length - 1) * labelPageEntries + this.#labelsUsed
+    this.#labelsUsed += count + 1
+    return place
   }
 
   #place(series: number): void {
@@ -526,19 +531,62 @@ export class Head {
 
   // ---- snapshots: the state of an open chunk besides its bytes
 
-  /** Puts back an open chunk that a snapshot kept; its XOR state is set by the caller. */
-  restoreOpenChunk(series: number, bytes: Uint8Array): void {
+  /** Puts back an open chunk that a snapshot kept, bytes[from, to); its XOR state is set by the caller. */
+  restoreOpenChunk(series: number, bytes: Uint8Array, from: number, to: number): void {
     let sizeClass = 0
-    while (classBytes(sizeClass) < bytes.length) sizeClass++
+    while (classBytes(sizeClass) < to - from) sizeClass++
     const address = this.#arena.allocate(sizeClass)
-    this.#arena.page(address).set(bytes, this.#arena.offset(address))
+    const page = this.#arena.page(address)
+    // a loop: a view and a call for each of a million short chunks cost more
+    for (let i = from, at = this.#arena.offset(address); i < to; i++) page[at++] = bytes[i]!
     this.#chunkAt[series] = address
     this.#chunkClass[series] = sizeClass
   }
 
-  /** Enters a series that a snapshot kept; the pairs are of this head. */
-  restoreSeries(hash: number, pairs: readonly number[], shard: number): number {
-    return this.#create(hash, pairs, shard)
+  /** Makes room for more series, so that columns and table grow once. */
+  reserve(series: number): void {
+    const need = this.count + series
+    if (need > this.alive.length) this.#grow(need)
+    let size = this.#table.length
+    while (size < need * 2) size *= 2
+    if (size > this.#table.length) this.#rehash(size)
+  }
+
+  /**
+   * Enters the series that a snapshot kept; returns the number of the first, the others follow it. Their columns are the caller's to set.
+   * @param labels per series the count of its pairs and their places in `pairs`, the ids of this head.
+   */
+  restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array): number {
+    const n = hashes.length
+    const first = this.count
+    this.reserve(n)
+    // series by pair: counted, then placed, so that each posting list is extended once
+    const ends = new Uint32Array(pairs.length + 1)
+    for (let at = 0; at < labels.length;) for (const end = at + labels[at++]! + 1; at < end; at++) ends[labels[at]! + 1]!++
+    for (let pair = 1; pair < ends.length; pair++) ends[pair]! += ends[pair - 1]!
+    const lists = new Uint32Array(labels.length - n)
+    for (let i = 0, at = 0; i < n; i++) {
+      const count = labels[at++]!
+      const place = this.#placeLabels(count)
+      this.#labelsAt[first + i] = place
+      const page = this.#labelPages[place >>> labelPageBits]!
+      let to = place & (labelPageEntries - 1)
+      page[to++] = count
+      for (const end = at + count; at < end; at++) {
+        const local = labels[at]!
+        page[to++] = pairs[local]!
+        lists[ends[local]!++] = first + i
+      }
+    }
+    for (let pair = 0, from = 0; pair < pairs.length; from = ends[pair++]!) this.postings.addAll(pairs[pair]!, lists, from, ends[pair]!)
+    this.count += n
+    this.live += n
+    this.seriesCreated += n
+    this.alive.fill(1, first, this.count)
+    this.shards.fill(shard, first, this.count)
+    this.hashes.set(hashes, first)
+    for (let series = first; series < this.count; series++) this.#place(series)
+    return first
   }
 
   restoreHistogram(series: number, open: OpenHistogramChunk): void {
@@ -551,20 +599,3 @@ const seriesPerStep = 8192
 
 const labelPageBits = 16
 const labelPageEntries = 1 << labelPageBits
-
-/** Where the label that starts at `at` ends. */
-function labelEnd(bytes: Uint8Array, at: number): number {
-  let i = at
-  for (let part = 0; part < 2; part++) {
-    let length = 0
-    let scale = 1
-    for (;;) {
-      const byte = bytes[i++]!
-      length += (byte & 0x7f) * scale
-      if (byte < 0x80) break
-      scale *= 128
-    }
-    i += length
-  }
-  return i
-}

@@ -23,11 +23,7 @@ export class Postings {
   }
 
   add(pair: number, series: number): void {
-    if (pair >= this.#lengths.length) {
-      const capacity = nextCapacity(this.#lengths.length, pair + 1)
-      this.#lengths = growTo(this.#lengths, capacity)
-      this.#places = growTo(this.#places, capacity)
-    }
+    this.#hold(pair)
     const n = this.#lengths[pair]!
     this.#lengths[pair] = n + 1
     if (n === 0) {
@@ -63,6 +59,48 @@ export class Postings {
     }
     if (list[at + n - 1]! > series) this.#unsorted.add(pair)
     list[at + n] = series
+  }
+
+  /** Adds list[from, to), ascending, at once. */
+  addAll(pair: number, series: Uint32Array, from: number, to: number): void {
+    if (to - from <= 1) {
+      if (to > from) this.add(pair, series[from]!)
+      return
+    }
+    this.#hold(pair)
+    const n = this.#lengths[pair]!
+    const length = n + to - from
+    const before = n > 1 ? this.#view(pair, n) : this.#places.slice(pair, pair + n)
+    if (n > 0 && before[n - 1]! > series[from]!) this.#unsorted.add(pair)
+    let list: Uint32Array
+    let at = 0
+    if (length > arenaListMax) {
+      const known = n > arenaListMax ? this.#long[this.#places[pair]!]! : null
+      list = known !== null && known.length >= length ? known : new Uint32Array(Math.ceil(length * 1.25))
+      if (known === null) {
+        if (n > 1) this.#release(this.#places[pair]!, n)
+        this.#places[pair] = this.#long.push(list) - 1
+      } else this.#long[this.#places[pair]!] = list
+    } else {
+      let address = this.#places[pair]!
+      if (n < 2 || rangeEntries(n) < length) {
+        address = this.#allocate(rangeEntries(length))
+        if (n > 1) this.#release(this.#places[pair]!, n)
+        this.#places[pair] = address
+      }
+      list = this.#pages[address >>> 16]!
+      at = address & 0xffff
+    }
+    list.set(before, at)
+    list.set(series.subarray(from, to), at + n)
+    this.#lengths[pair] = length
+  }
+
+  #hold(pair: number): void {
+    if (pair < this.#lengths.length) return
+    const capacity = nextCapacity(this.#lengths.length, pair + 1)
+    this.#lengths = growTo(this.#lengths, capacity)
+    this.#places = growTo(this.#places, capacity)
   }
 
   /** The series of a pair, ascending. A view: not to be kept or changed. */
@@ -137,6 +175,11 @@ export class Postings {
     const sizeClass = entries <= 4 ? 2 : 32 - Math.clz32(entries - 1)
     ;(this.#free[sizeClass] ??= []).push(address)
   }
+}
+
+/** Entries of the range that a list of `n` in the arena has. */
+function rangeEntries(n: number): number {
+  return n <= 4 ? 4 : 1 << (32 - Math.clz32(n - 1))
 }
 
 const empty = new Uint32Array(0)

@@ -201,7 +201,6 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
   const windows = uint16s(next())
   const values = uint32s(next())
   const openBytes = next()
-  const open = new ByteReader(openBytes)
   const chunkCounts = uint32s(next())
   const chunkTimes = float64s(next())
   const chunkPlaces = uint32s(next())
@@ -228,26 +227,17 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     throw new PromhiveError('STORAGE_CORRUPT', `cannot restore snapshot of shard ${shard}: its parts do not fit`)
   }
   const segments = meta.segments.map(({ file, used }) => head.chunks.adopt(shard, file, used))
-  const seriesOf = new Uint32Array(n)
+  const first = head.restoreSeries(shard, hashes, labels, pairs)
   const { xor } = head
-  const own: number[] = []
-  let at = 0
-  let chunk = 0
-  for (let i = 0; i < n; i++) {
-    own.length = 0
-    const pairCount = labels[at++]!
-    for (let k = 0; k < pairCount; k++) own.push(pairs[labels[at++]!]!)
-    const series = head.restoreSeries(hashes[i]!, own, shard)
-    seriesOf[i] = series
-    head.firstTimes[series] = firstTimes[i]!
-    head.xor.counts[series] = counts[i]!
-    xor.positions[series] = positions[i]!
-    xor.times[series] = times[i]!
-    xor.deltas[series] = deltas[i]!
-    xor.windows[series] = windows[i]!
-    xor.values[series * 2] = values[i * 2]!
-    xor.values[series * 2 + 1] = values[i * 2 + 1]!
-    if (counts[i]! > 0) head.restoreOpenChunk(series, open.raw(xor.byteLength(series)))
+  head.firstTimes.set(firstTimes, first)
+  xor.counts.set(counts, first)
+  xor.positions.set(positions, first)
+  xor.times.set(times, first)
+  xor.deltas.set(deltas, first)
+  xor.windows.set(windows, first)
+  xor.values.set(values, first * 2)
+  for (let i = 0, at = 0, chunk = 0; i < n; i++) {
+    if (counts[i]! > 0) head.restoreOpenChunk(first + i, openBytes, at, (at += xorBytes(positions[i]!)))
     let newest = 0
     for (let k = 0; k < chunkCounts[i]!; k++, chunk++) {
       newest = head.chunks.restore(
@@ -258,9 +248,9 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
         newest,
       )
     }
-    head.newestChunk[series] = newest
+    head.newestChunk[first + i] = newest
   }
-  for (const { series, chunk: histogram } of histograms) head.restoreHistogram(seriesOf[series]!, histogram)
+  for (const { series, chunk: histogram } of histograms) head.restoreHistogram(first + series, histogram)
   for (const { chunks, ...late } of meta.outOfOrder ?? []) {
     let newest = 0
     for (let i = 0; i < chunks.length; i += 4) {
@@ -268,13 +258,17 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
       head.minTime = Math.min(head.minTime, chunks[i]!)
     }
     head.minTime = Math.min(head.minTime, late.times[0] ?? Infinity)
-    head.outOfOrder.restore(shard, { ...late, series: seriesOf[late.series]! }, newest)
+    head.outOfOrder.restore(shard, { ...late, series: first + late.series }, newest)
   }
   head.minTime = Math.min(head.minTime, meta.minTime)
   head.maxTime = Math.max(head.maxTime, meta.maxTime)
   const publishers = meta.publishers.map(({ id, lastSequence }, i) => {
-    const refs = refsOf[i]!.map((entry) => (entry === 0 ? 0 : seriesOf[entry - 1]! + 1))
-    for (const entry of refs) if (entry > 0) head.holders[entry - 1]!++
+    const refs = refsOf[i]!.slice()
+    for (let ref = 0; ref < refs.length; ref++) {
+      if (refs[ref] === 0) continue
+      refs[ref]! += first
+      head.holders[refs[ref]! - 1]!++
+    }
     return { id, lastSequence, refs }
   })
   return {
@@ -285,7 +279,7 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     cutUntil: meta.cutUntil,
     totals: meta.totals,
     publishers,
-    exemplars: meta.exemplars.map(({ series, exemplar }) => ({ series: seriesOf[series]!, exemplar })),
+    exemplars: meta.exemplars.map(({ series, exemplar }) => ({ series: first + series, exemplar })),
   }
 }
 
