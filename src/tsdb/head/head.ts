@@ -537,8 +537,7 @@ export class Head {
     while (classBytes(sizeClass) < to - from) sizeClass++
     const address = this.#arena.allocate(sizeClass)
     const page = this.#arena.page(address)
-    // a loop: a view and a call for each of a million short chunks cost more
-    for (let i = from, at = this.#arena.offset(address); i < to; i++) page[at++] = bytes[i]!
+    for (let i = from, at = this.#arena.offset(address); i < to; i++) page[at++] = bytes[i]! // a million views would cost more
     this.#chunkAt[series] = address
     this.#chunkClass[series] = sizeClass
   }
@@ -547,8 +546,7 @@ export class Head {
   reserve(series: number): void {
     const need = this.count + series
     if (need > this.alive.length) this.#grow(need)
-    let size = this.#table.length
-    while (size < need * 2) size *= 2
+    const size = 2 ** Math.ceil(Math.log2(need * 2))
     if (size > this.#table.length) this.#rehash(size)
   }
 
@@ -559,8 +557,7 @@ export class Head {
   restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array): number {
     const n = hashes.length
     const first = this.count
-    this.reserve(n)
-    // series by pair: counted, then placed, so that each posting list is extended once
+    this.reserve(n) // series by pair: counted, then placed, so that each posting list is extended once
     const ends = new Uint32Array(pairs.length + 1)
     for (let at = 0; at < labels.length;) for (const end = at + labels[at++]! + 1; at < end; at++) ends[labels[at]! + 1]!++
     for (let pair = 1; pair < ends.length; pair++) ends[pair]! += ends[pair - 1]!
