@@ -152,7 +152,10 @@ describe('bad targets', () => {
     expect({ health: target.health, lastError: target.lastError }).toEqual({ health: 'down', lastError: expect.stringMatching(error) })
     expect(target.lastError.length).toBeLessThan(2000)
     expect(target.lastError).not.toMatch(/BUG|undefined|\[object/)
-    expect(await server.value(`max(max_over_time(up{job="${job}"}[1m]))`)).toBe(0)
+    // health is told at once, the sample is stored a little later
+    const up = (): Promise<number | null> => server.value(`max(max_over_time(up{job="${job}"}[1m]))`)
+    await until('its scrape is stored', async () => (await up()) !== null, 5_000)
+    expect(await up()).toBe(0)
     // a scrape that fails leaves nothing but its report
     expect(await server.value(`count(last_over_time({job="${job}",__name__!~"up|scrape_.*"}[1m]))`)).toBeNull()
   }
