@@ -91,6 +91,8 @@ export class TargetScrape {
   /** Caches whose series end with the next scrape, where that doesn't have them. */
   #retiring: SeriesCache[] = []
   #reports: SeriesHandle[] = []
+  /** What the last answer's Content-Type meant. */
+  #format: Readonly<{ contentType: string; fallback: string; format: ExpositionFormat }> | null = null
   #reported = false
   /** Not '': every scrape fails with it (target limit). */
   #forcedError = ''
@@ -241,6 +243,14 @@ export class TargetScrape {
     return `Get "${this.#target.url}": ${isCode(thrown, 'QUERY_TIMEOUT') ? 'context deadline exceeded' : message}`
   }
 
+  /** A target says the same from scrape to scrape. */
+  #formatOf(contentType: string): ExpositionFormat {
+    const fallback = this.#job.options.fallbackScrapeProtocol
+    if (contentType !== this.#format?.contentType || fallback !== this.#format.fallback)
+      this.#format = { contentType, fallback, format: formatOf(contentType, fallback) }
+    return this.#format.format
+  }
+
   /** Fills the batch from the answer. @returns why the scrape failed, '' where it didn't. */
   #ingest(slotMs: number, answer: HttpAnswer | null, fetchError: string): string {
     const { batch, starts, clock, metrics } = this.#supplies
@@ -253,7 +263,7 @@ export class TargetScrape {
       return fetchError
     }
     try {
-      const format = formatOf(answer.headers['content-type'] ?? '', this.#job.options.fallbackScrapeProtocol)
+      const format = this.#formatOf(answer.headers['content-type'] ?? '')
       const kind = this.#cacheKindFor(format)
       if (kind !== this.#cacheKind) this.#replaceCache(kind)
       this.#cache.ingest(answer.body, format, batch, clock.nowMs(), counts)
