@@ -69,3 +69,17 @@ it('node: the lock excludes other processes and ends with kill -9', async () => 
   nodeDisk().lock(path).release()
   expect(existsSync(path)).toBe(false)
 })
+
+it('node: a lock file may hold anything', async () => {
+  const path = join(base, 'any-lock')
+  // SQLite's own head with nonsense behind it is a damaged database to it
+  const database = Buffer.alloc(8192, 7)
+  Buffer.from('SQLite format 3\0\x10\0\x01\x01\0\x40\x20\x20', 'latin1').copy(database)
+  for (const content of [Buffer.from('1234'), Buffer.alloc(1), Buffer.alloc(5000, 200), database, database.subarray(0, 3000)]) {
+    writeFileSync(path, content)
+    const lock = nodeDisk().lock(path)
+    await lock.settled
+    lock.release()
+    expect(existsSync(path)).toBe(false)
+  }
+})

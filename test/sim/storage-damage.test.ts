@@ -12,7 +12,7 @@ const options = { ...smallWorld, outOfOrderTimeWindowMs: 300_000, chunkRangeMs: 
 
 type Ending = 'closed' | 'crashed'
 /** A storage with blocks, snapshots, full chunks, late samples and a log, that has ended. */
-async function filled(rng: Rng, ending: Ending): Promise<{ world: StorageWorld; model: StorageModel }> {
+async function filled(rng: Rng, ending: Ending, deletes = false): Promise<{ world: StorageWorld; model: StorageModel }> {
   const world = new StorageWorld(simulatedDisk(rng), baseMs, options)
   const model = new StorageModel()
   const storage = (await world.open())!
@@ -23,6 +23,7 @@ async function filled(rng: Rng, ending: Ending): Promise<{ world: StorageWorld; 
       await model.appendLate(world, storage, ['a', handles.get('a')!], Math.floor(world.clock.nowMs() / 1000) * 1000 - 100_500)
     await world.clock.advance(30_000)
   }
+  if (deletes) await model.delete(world, storage, 'bb', baseMs + 200_000, baseMs + 700_000)
   if (ending === 'closed') await world.run(storage.close())
   await world.clock.settle()
   world.crash()
@@ -36,6 +37,7 @@ const kinds: readonly (readonly [kind: string, path: RegExp, ending: Ending])[] 
   ['head chunks', /\/chunks\/\d{8}$/, 'closed'],
   ['log segments', /\/log\//, 'crashed'],
   ['log segments of a closed storage', /\/log\//, 'closed'],
+  ['progress of deletions', /\/deletions$/, 'crashed'],
   ['layout', /layout\.json$/, 'closed'],
 ]
 
@@ -59,7 +61,7 @@ function change(world: StorageWorld, path: string, rng: Rng): string {
 describe.each(kinds)('damaged %s', (_, pattern, ending) => {
   it('gives no wrong answer, is told and set aside', { timeout: 300_000 }, async () => {
     const rng = seededRng(pattern.source.length * 31 + ending.length)
-    const origin = await filled(rng.fork(), ending)
+    const origin = await filled(rng.fork(), ending, pattern.source.includes('deletions'))
     const rounds = process.env['LONG'] === '1' ? 2000 : 60
     for (let round = 0; round < rounds; round++) {
       const world = new StorageWorld(origin.world.disk.copy(rng.fork()), origin.world.clock.nowMs(), options)

@@ -62,7 +62,7 @@ export class ServerHome {
 
   /** Starts without waiting for anything: for starts that are to fail. */
   spawn(...extra: readonly string[]): Process {
-    const [command = node, ...before] = [...this.#wrap, node]
+    const [command, ...before] = [...this.#wrap, node]
     return new Process(command, [
       ...before,
       program,

@@ -20,6 +20,7 @@ import type { DiskLock } from '../disk.ts'
 const attemptsMax = 100
 const sqliteBusy = 5
 const sqliteNotDatabase = 26
+const sqliteCorrupt = 11
 
 /** @throws PromhiveError UNAVAILABLE where another process (or another lock of this one) holds the file, INTERNAL where it cannot be made. */
 export function lockFile(path: string): DiskLock {
@@ -35,8 +36,8 @@ export function lockFile(path: string): DiskLock {
     } catch (thrown) {
       database?.close()
       const code = (thrown as { errcode?: unknown }).errcode
-      if (code === sqliteNotDatabase) {
-        fs.truncateSync(path) // an older Prometheus wrote its process id
+      if (code === sqliteNotDatabase || code === sqliteCorrupt) {
+        fs.truncateSync(path) // an older Prometheus wrote its process id, or whatever else has been put there: its content means nothing
         continue
       }
       if (code === sqliteBusy) throw heldBy(path, holder(path, 'POSIX'))
