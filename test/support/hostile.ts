@@ -39,12 +39,20 @@ export async function writeHour(server: Server, nowMs: number): Promise<{ startM
 /** Range queries over that hour that take a second and more, by what they spend their time with. `stepMs`: of the query. */
 export const hostileQueries: readonly Readonly<{ phase: string; query: string; stepMs: number }>[] = [
   { phase: 'decoding', query: Array.from({ length: 150 }, (_, i) => `count_over_time(m[${3000 + i}s])`).join(' or '), stepMs: 1_800_000 },
-  { phase: 'window function', query: 'sum(quantile_over_time(0.9, m[30m]))', stepMs: 2_000 },
+  {
+    phase: 'window function',
+    query: 'sum(quantile_over_time(0.9, m[30m])) + sum(deriv(m[30m])) + sum(stddev_over_time(m[30m]))',
+    stepMs: 500,
+  },
   { phase: 'aggregation', query: 'count(quantile by (group) (0.9, m + 1))', stepMs: 500 },
   { phase: 'binary join', query: `count(${Array.from({ length: 20 }, () => 'm').join(' + on(i) group_left() ')})`, stepMs: 1_000 },
   { phase: 'sort', query: 'count(topk(500, m + 1))', stepMs: 500 },
   { phase: 'result', query: 'm', stepMs: 400 },
-  { phase: 'subquery', query: 'sum(quantile_over_time(0.9, quantile_over_time(0.9, m[5m])[30m:5s]))', stepMs: 2_000 },
+  {
+    phase: 'subquery',
+    query: 'sum(quantile_over_time(0.9, quantile_over_time(0.9, m[5m])[30m:2s])) + sum(deriv(max_over_time(m[5m])[30m:2s]))',
+    stepMs: 1_000,
+  },
 ]
 
 /** A query under way in a connection of its own. */
