@@ -3,7 +3,7 @@ export interface Profiler {
   /** Samples all threads for so long; ends early, with what there is, where the signal fires. Throws UNAVAILABLE while another one runs. */
   cpu(durationMs: number, signal: AbortSignal): Promise<readonly ThreadProfile[]>
   /** From now on some allocations are noted, in all threads: what `heap` tells of. Costs next to nothing. */
-  watch(): void
+  watch(): Promise<void>
   /** What has been allocated since `watch` and is still there. `collect`: garbage is collected before. */
   heap(collect: boolean): Promise<readonly ThreadProfile[]>
   /** What is allocated within so long, garbage too. Forgets what `heap` knows. Throws UNAVAILABLE while another one runs. */

@@ -99,13 +99,15 @@ export async function serve(argv: readonly string[]): Promise<number> {
  * Starting leaves some 40 MB of dead modules, configuration and first scrapes behind, and what follows makes so little garbage that V8 would keep
  * them for hours: one whole collection gives them back. What was compiled is written to the cache by then: the process may not end in order.
  */
-function tidyOnceLater(tidied: () => void): void {
+function tidyOnceLater(last: () => Promise<void>): void {
   v8.setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   v8.setFlagsFromString('--no-expose-gc')
   setTimeout(() => {
-    collect()
-    module.flushCompileCache()
-    tidied()
+    // first what is loaded now only, so that its compiled code is kept too
+    void last().finally(() => {
+      collect()
+      module.flushCompileCache()
+    })
   }, 15_000).unref()
 }

@@ -52,7 +52,7 @@ export function nodeProfiler(compute: Pick<NodeCompute, 'threads'>, logger: Logg
     }
   }
   return {
-    watch: () => void all('watch'),
+    watch: async () => void (await all('watch')),
     cpu: (ms, signal) => within('cpu profiling', 'cpu', 'cpu end', ms, signal),
     allocations: (ms, signal) => within('allocation profiling', 'allocations', 'allocations end', ms, signal),
     heap: (collect) => all(collect ? 'heap collected' : 'heap'),

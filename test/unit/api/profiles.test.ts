@@ -98,7 +98,7 @@ describe('what the server tells', () => {
   })
   const backend = profilesBackend({
     profiler: {
-      watch: () => {},
+      watch: async () => {},
       cpu: async () => [thread('main', 1), thread('lane-1', 10)],
       heap: async () => [thread('main', 1)],
       allocations: async () => [thread('main', 1)],
