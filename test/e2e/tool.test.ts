@@ -103,3 +103,17 @@ describe('promhive tool', () => {
     expect(readdirSync(data).length).toBe(1)
   })
 })
+
+it('writes all of a long output into a pipe whose reader is slow', { timeout: 30_000 }, () => {
+  const lines = Array.from({ length: 4000 }, (_, i) => `long{a="${'x'.repeat(20)}"} ${i} ${1_700_000_000 + i}`)
+  home.write('long.om', `# TYPE long gauge\n${lines.join('\n')}\n# EOF\n`)
+  const blocks = join(directory, 'long')
+  const tool = `"${node}" "${program}" tool`
+  const script = `${tool} tsdb create-blocks-from openmetrics -q "${join(home.path, 'long.om')}" "${blocks}" && ${tool} tsdb dump "${blocks}" | (sleep 0.5; cat)`
+  const { stdout } = spawnSync('sh', ['-c', script], { encoding: 'utf8' })
+  expect(stdout.trimEnd().split('\n').length).toBe(4000)
+  // a reader that has seen enough ends it
+  const head = spawnSync('sh', ['-c', `${tool} tsdb dump "${blocks}" | head -1`], { encoding: 'utf8' })
+  expect(head.stdout.trimEnd().split('\n').length).toBe(1)
+  expect(head.stderr).toBe('')
+})

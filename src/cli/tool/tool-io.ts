@@ -1,11 +1,12 @@
 // The tools' hands on the machine: lines out, files and standard input in.
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeSync } from 'node:fs'
 import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
 import { nodeRandom } from '../../ports/node/random.ts'
 import { nodeResolver } from '../../ports/node/resolver.ts'
 import { nodeWatcher } from '../../ports/node/watcher.ts'
+import { messageOf } from '../../base/errors.ts'
 import type { DiscoveryPorts } from '../../discovery/mechanism.ts'
 import { ulidFrom } from '../../tsdb/block/ulid.ts'
 import { nodeConfigFiles } from '../config-files.ts'
@@ -20,7 +21,7 @@ const flushBytes = 1 << 16
 export function toolIo(): ToolIo {
   let gathered = ''
   const flush = (): void => {
-    if (gathered !== '') process.stdout.write(gathered)
+    if (gathered !== '') writeAll(1, gathered)
     gathered = ''
   }
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -35,7 +36,7 @@ export function toolIo(): ToolIo {
     },
     printError(line) {
       flush() // both streams may be one terminal: in the order they were said
-      process.stderr.write(`${line}\n`)
+      writeAll(2, `${line}\n`)
     },
     // a pipe such as <(…) has no size and is read to its end
     readFile: (path) =>
@@ -47,6 +48,26 @@ export function toolIo(): ToolIo {
       for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
       return Buffer.concat(chunks)
     },
+  }
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4))
+
+/** Waits where a pipe is full: what is not written yet would be lost at the end of the process, and would fill the memory until then. */
+function writeAll(stream: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += writeSync(stream, bytes, at)
+    } catch (thrown) {
+      const { code } = thrown as NodeJS.ErrnoException
+      if (code === 'EPIPE') process.exit(0) // the reader has seen enough: `… | head`
+      if (code !== 'EAGAIN') {
+        if (stream === 1) writeAll(2, `cannot write the output: ${messageOf(thrown)}\n`)
+        process.exit(1)
+      }
+      Atomics.wait(sleeper, 0, 0, 2)
+    }
   }
 }
 
