@@ -16,6 +16,8 @@ const pieceLength = 512
 export class JsonBytes {
   /** The page being written and the next place in it: for loops that write whole rows. They call `room` first. */
   bytes: Uint8Array
+  /** Over the same page. */
+  view: DataView
   at = 0
   readonly #pages: PageSource
   readonly #parts: Uint8Array[] = []
@@ -23,6 +25,7 @@ export class JsonBytes {
   constructor(pages: PageSource = plainPage) {
     this.#pages = pages
     this.bytes = pages()
+    this.view = viewOf(this.bytes)
   }
 
   get length(): number {
@@ -54,6 +57,7 @@ export class JsonBytes {
     if (this.at > 0) this.#parts.push(this.bytes.subarray(0, this.at))
     this.#before += this.at
     this.bytes = this.#pages()
+    this.view = viewOf(this.bytes)
     this.at = 0
   }
 
@@ -262,6 +266,10 @@ function writeMillionths(bytes: Uint8Array, start: number, millionths: number): 
     fraction = tenth
   }
   return end
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength)
 }
 
 const encoder = new TextEncoder()
