@@ -65,6 +65,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   }
   const { openNodeStorage } = await import('./node-storage.ts')
   const opening = openNodeStorage(settings, loaded, { compute, lanes }, logger.child({ component: 'tsdb' }))
+  await opening.recovering
   // in parts: between them the log's records go to the workers
   await import('../../api/server.ts')
   await import('./roles.ts')

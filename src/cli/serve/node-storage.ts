@@ -11,12 +11,19 @@ import { openStorage, type Storage, type StorageSettings } from './storage.ts'
 
 export type Workers = Readonly<{ compute: Compute; lanes: number }>
 
-/** A storage that is being opened: it resolves when everything that was acknowledged is there again. */
-export type OpeningStorage = Readonly<{ storage: Promise<Storage>; replay: Readonly<ReplayProgress> }>
+/** A storage that is being opened. */
+export type OpeningStorage = Readonly<{
+  /** Resolves when everything that was acknowledged is there again. */
+  storage: Promise<Storage>
+  /** Resolves when the workers recover and this thread has little to do, or when opening has failed. */
+  recovering: Promise<void>
+  replay: Readonly<ReplayProgress>
+}>
 
 export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, lanes }: Workers, logger: Logger): OpeningStorage {
   const { flags, dataDirectory, features } = settings
   const replay: ReplayProgress = { total: 0, done: 0 }
+  const recovering = Promise.withResolvers<void>()
   const storage = openStorage(
     {
       dataDirectory,
@@ -30,10 +37,10 @@ export function openNodeStorage(settings: Settings, loaded: Loaded, { compute, l
       walSegmentBytes: flags['storage.tsdb.wal-segment-size'] || 128 << 20,
       ...storageSettings(settings, loaded),
     },
-    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute, logger, replay },
+    { disk: nodeDisk(), clock: nodeClock(), random: nodeRandom(), compute, logger, replay, onRecovering: recovering.resolve },
   )
-  storage.catch(() => {}) // the server's start hears of it
-  return { storage, replay }
+  storage.catch(() => recovering.resolve()) // the server's start hears of it
+  return { storage, recovering: recovering.promise, replay }
 }
 
 /** What a configuration says of the storage and may change while it runs. */

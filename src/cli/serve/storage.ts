@@ -53,6 +53,8 @@ export type StorageParts = Readonly<{
   logger: Logger
   /** Kept up to date from before anything is opened. */
   replay?: ReplayProgress
+  /** The log is open, and the storage workers have been told to recover: this thread has little to do from now on. */
+  onRecovering?: () => void
   /** The storage workers' program where it is not node's: a simulation runs it inline over its own disk and clock. */
   laneProgram?: (port: LanePort, setup: unknown) => void
 }>
@@ -148,7 +150,9 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       onTrimmed: (durationMs, failed) => logMetrics.truncated(durationMs, failed),
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
     })
-    await lanes.start()
+    const recovered = lanes.start()
+    parts.onRecovering?.()
+    await recovered
     // one machine is node 0; every start is a new epoch, so that what it announces starts from nothing
     const publisher = (lanes.publisher + 1) % publisherEpochs
     appender = new LogAppender({ log, clock, shards: layout.shards, publisher, lingerMs, appliedWaitMs, outstandingBytesMax })

@@ -557,7 +557,8 @@ export class Head {
   restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array): number {
     const n = hashes.length
     const first = this.count
-    this.reserve(n) // series by pair: counted, then placed, so that each posting list is extended once
+    this.reserve(n)
+    // series by pair: counted, then placed, so that each posting list is extended once
     const ends = new Uint32Array(pairs.length + 1)
     for (let at = 0; at < labels.length;) for (const end = at + labels[at++]! + 1; at < end; at++) ends[labels[at]! + 1]!++
     for (let pair = 1; pair < ends.length; pair++) ends[pair]! += ends[pair - 1]!
