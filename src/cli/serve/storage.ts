@@ -90,7 +90,7 @@ const layoutShape = object({
 type Layout = Omit<ReturnType<typeof layoutShape>, 'check'>
 
 const snapshotEveryMs = 5 * 60_000
-const snapshotTailBytes = 1 << 20
+const snapshotTailBytes = 256 << 10
 /** A scrape does not need its samples at once: its batch waits for those of others, and the log is synced a few times a second at most for them. */
 const lingerMs = 250
 const appliedWaitMs = 5_000
