@@ -16,6 +16,7 @@ import { joinChunks } from '../../src/tsdb/chunks/join.ts'
 import { SampleColumns } from '../../src/model/samples.ts'
 import { readSeries } from '../../src/tsdb/head/read.ts'
 import { headChunks } from '../../src/tsdb/head/chunks.ts'
+import type { Head } from '../../src/tsdb/head/head.ts'
 import type { FrozenChunks } from '../../src/tsdb/head/out-of-order.ts'
 import type { BlockMetrics } from './block-metrics.ts'
 import type { Shard } from './shard.ts'
@@ -59,16 +60,16 @@ export class BlockCut {
     const end = start + chunkRangeMs
     const ulid = blockUlid(shard.id, start, end, 'head', 0)
     for (;;) {
-      const version = versionOf(shard)
+      const version = versionOf([shard])
       if (!present(ulid)) {
         const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [] }
-        const mine = yield* members(shard)
-        const whole = yield* this.#write(shard, target, mine, (series) => this.#inOrder(shard, series, start, end))
+        const mine = yield* members([shard])
+        const whole = yield* this.#write([shard], target, mine, (series) => this.#inOrder(shard, series, start, end))
         if (!whole) continue
         written(ulid)
       }
       yield
-      if (versionOf(shard) === version) break
+      if (versionOf([shard]) === version) break
     }
     yield* this.#collect(shard.dropUntil(end))
     this.#metrics.cuts++
@@ -87,8 +88,8 @@ export class BlockCut {
   ): Steps {
     const retiring = shard.retiring!
     for (;;) {
-      const version = versionOf(shard)
-      const mine = (yield* members(shard)).filter(({ member }) => retiring.has(member))
+      const version = versionOf([shard])
+      const mine = (yield* members([shard])).filter(({ member }) => retiring.has(member))
       let oldest = Infinity
       let newest = -Infinity
       for (const { member } of mine) {
@@ -102,11 +103,13 @@ export class BlockCut {
         const ulid = blockUlid(shard.id, start, end, 'stale series', offset)
         if (present(ulid)) continue
         const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [blockHints.staleSeries] }
-        whole = yield* this.#write(shard, target, mine, (series) => (retiring.has(series) ? this.#inOrder(shard, series, start, end) : []))
+        whole = yield* this.#write([shard], target, mine, (series) =>
+          retiring.has(series) ? this.#inOrder(shard, series, start, end) : [],
+        )
         if (whole) written(ulid)
       }
       yield
-      if (whole && versionOf(shard) === version) break
+      if (whole && versionOf([shard]) === version) break
     }
     yield* this.#collect(shard.dropRetiring())
   }
@@ -117,32 +120,41 @@ export class BlockCut {
     this.#metrics.collection.observe((this.#clock.monotonicMs() - started) / 1000)
   }
 
-  /** The whole head of a shard as a block somewhere else, with what comes while it is written as far as that is reached: for snapshots. */
-  *whole(shard: Shard, directory: string): Steps {
-    const late = shard.head.outOfOrder
+  /**
+   * The whole head of some shards as one block somewhere else, with what comes while it is written as far as that is reached: for snapshots, where nothing is
+   * gained by a block per shard.
+   */
+  *whole(shards: readonly Shard[], directory: string): Steps {
+    const [first] = shards
+    if (first === undefined) return
+    const { head } = first
+    const late = head.outOfOrder
     const columns = new SampleColumns()
-    const bounds = (): Bounds => ({ minTime: Math.min(shard.minTime, late.oldestTime(shard.id)), maxTime: shard.maxTime + 1 })
+    const bounds = (): Bounds => ({
+      minTime: Math.min(...shards.map((shard) => Math.min(shard.minTime, late.oldestTime(shard.id)))),
+      maxTime: Math.max(...shards.map((shard) => shard.maxTime)) + 1,
+    })
+    const chunksOf = (series: number): ChunkData[] => {
+      if (!late.has(series)) return packed(head, headChunks(head, series, -Infinity, Infinity))
+      columns.clear()
+      readSeries(head, series, -Infinity, Infinity, columns)
+      return packed(head, encodeChunks(columns))
+    }
     for (;;) {
       const { minTime, maxTime } = bounds()
       if (!(maxTime > minTime)) return
-      const ulid = blockUlid(shard.id, minTime, maxTime, 'snapshot', shard.applied)
-      const chunksOf = (series: number): ChunkData[] => {
-        if (!late.has(series)) return packed(shard, headChunks(shard.head, series, -Infinity, Infinity))
-        columns.clear()
-        readSeries(shard.head, series, -Infinity, Infinity, columns)
-        return packed(shard, encodeChunks(columns))
-      }
-      const version = versionOf(shard)
-      const mine = yield* members(shard)
-      if (versionOf(shard) !== version) continue
-      if (yield* this.#write(shard, { directory, ulid, bounds, hints: [] }, mine, chunksOf)) return
+      const ulid = blockUlid(first.id, minTime, maxTime, 'snapshot', Math.max(...shards.map(({ applied }) => applied)))
+      const version = versionOf(shards)
+      const mine = yield* members(shards)
+      if (versionOf(shards) !== version) continue
+      if (yield* this.#write(shards, { directory, ulid, bounds, hints: [] }, mine, chunksOf)) return
     }
   }
 
   #inOrder(shard: Shard, series: number, start: number, end: number): ChunkData[] {
     const { head } = shard
     if (head.openFrom(series) < end) head.closeChunk(series)
-    const chunks = packed(shard, headChunks(head, series, start, end - 1))
+    const chunks = packed(shard.head, headChunks(head, series, start, end - 1))
     for (const chunk of chunks) this.#metrics.firstCut(chunk)
     return chunks
   }
@@ -151,10 +163,10 @@ export class BlockCut {
     const late = shard.head.outOfOrder
     for (;;) {
       const { applied } = shard
-      const version = versionOf(shard)
+      const version = versionOf([shard])
       const frozen: FrozenChunks = late.freeze(shard.id)
       if (frozen.size === 0) return
-      const mine = (yield* members(shard)).filter(({ member }) => frozen.has(member))
+      const mine = (yield* members([shard])).filter(({ member }) => frozen.has(member))
       let whole = true
       for (const start of late.windowsOf(frozen, chunkRangeMs)) {
         const end = start + chunkRangeMs
@@ -162,14 +174,14 @@ export class BlockCut {
         if (present(ulid)) continue
         const target: Target = { directory, ulid, bounds: () => ({ minTime: start, maxTime: end }), hints: [blockHints.outOfOrder] }
         const range = { startMs: start, endMs: end - 1 }
-        const chunksOf = (series: number): ChunkData[] => packed(shard, encodeChunks(late.frozen(frozen.get(series)!, range)))
-        whole = yield* this.#write(shard, target, mine, chunksOf)
+        const chunksOf = (series: number): ChunkData[] => packed(shard.head, encodeChunks(late.frozen(frozen.get(series)!, range)))
+        whole = yield* this.#write([shard], target, mine, chunksOf)
         if (!whole) break
         written(ulid)
         yield
       }
       // a block that was written before a deletion came holds what was deleted: deletions in blocks go to it as well
-      if (!whole || versionOf(shard) !== version) continue
+      if (!whole || versionOf([shard]) !== version) continue
       shard.head.views.beforeRemoval()
       late.drop(frozen)
       return
@@ -178,13 +190,14 @@ export class BlockCut {
 
   /** False where a deletion came in between, or series have left the head: then nothing is written. */
   *#write(
-    shard: Shard,
+    shards: readonly Shard[],
     { directory, ulid, bounds, hints }: Target,
     series: readonly Member[],
     chunksOf: (series: number) => ChunkData[],
   ): Steps<boolean> {
-    const version = versionOf(shard)
-    const isSame = (): boolean => versionOf(shard) === version
+    const version = versionOf(shards)
+    const isSame = (): boolean => versionOf(shards) === version
+    const [first] = shards
     const writer = new BlockWriter(this.#disk, directory, ulid, this.#segmentBytesMax)
     let finished = false
     this.#metrics.writing++
@@ -198,7 +211,8 @@ export class BlockCut {
       }
       yield
       if (!isSame()) return false
-      const description = { compaction: newCompaction(ulid, hints), shard: { shard: shard.id, generation } }
+      const shard = shards.length === 1 && first !== undefined ? { shard: first.id, generation } : null
+      const description = { compaction: newCompaction(ulid, hints), shard }
       finished =
         (yield* stepsWhile(
           writer.finishing(() => ({ ...bounds(), ...description })),
@@ -213,12 +227,12 @@ export class BlockCut {
 }
 
 /** Changes with every deletion, and when series leave the head: lists of series and what was read of them are then out of date. */
-function versionOf({ deletions, collections }: Shard): number {
-  return deletions + collections
+function versionOf(shards: readonly Shard[]): number {
+  return shards.reduce((sum, { deletions, collections }) => sum + deletions + collections, 0)
 }
 
 /** As chunks go into a block: full, and as small as they can be made. */
-function packed({ head }: Shard, chunks: readonly ChunkData[]): ChunkData[] {
+function packed(head: Head, chunks: readonly ChunkData[]): ChunkData[] {
   return joinChunks(chunks, head.options.samplesPerChunk, true)
 }
 
@@ -232,13 +246,15 @@ function abort(writer: BlockWriter): void {
 }
 
 /** In the order of their labels. A series that is created meanwhile has no sample in a window that has passed. */
-function* members(shard: Shard): Steps<Member[]> {
-  const numbers = shard.members()
-  yield
+function* members(shards: readonly Shard[]): Steps<Member[]> {
   const out: Member[] = []
-  for (const member of numbers) {
-    out.push({ member, labels: shard.head.labels(member) })
-    if (out.length % labelsPerStep === 0) yield
+  for (const shard of shards) {
+    const numbers = shard.members()
+    yield
+    for (const member of numbers) {
+      out.push({ member, labels: shard.head.labels(member) })
+      if (out.length % labelsPerStep === 0) yield
+    }
   }
   yield* sortSteps(out, (a, b) => compareLabels(a.labels, b.labels))
   return out

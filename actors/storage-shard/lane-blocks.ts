@@ -386,7 +386,7 @@ export class LaneBlocks {
   }
 
   /**
-   * Hard links of every block in another directory, and the heads of the shards as blocks there. What becomes a block in the meantime is linked as well:
+   * Hard links of every block in another directory, and the heads of the shards as one more there. What becomes a block in the meantime is linked as well:
    * nothing is missing, and what is there twice is the same.
    */
   snapshotTo(directory: string, heads: readonly Shard[]): Promise<void> {
@@ -395,7 +395,7 @@ export class LaneBlocks {
   }
 
   *#snapshotSteps(directory: string, heads: readonly Shard[]): Steps {
-    for (const shard of heads) yield* this.#cut.whole(shard, directory)
+    yield* this.#cut.whole(heads, directory)
     const linked = new Set<string>()
     for (;;) {
       const block = [...this.#blocks.values()].find(({ meta }) => !linked.has(meta.ulid))
