@@ -1,7 +1,6 @@
-// All routes on one Fastify instance: readiness, CORS, request metrics, failures, answers. Fastify finds the route; bodies are read here,
-// because each kind has its own limits.
+// All routes: readiness, CORS, request metrics, failures, answers. A path without parameters is found here, the rest by Fastify (router.ts); bodies are
+// read here, because each kind has its own limits.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fastify, type FastifyInstance } from 'fastify'
 import { Cancel } from '../base/cancel.ts'
 import { messageOf, PromhiveError } from '../base/errors.ts'
 import { releasePages } from '../base/shared-pages.ts'
@@ -13,6 +12,7 @@ import { openApiRoute } from './openapi.ts'
 import { Form, formBytesMax } from './parameters.ts'
 import { queryRoutes } from './query-routes.ts'
 import { respond } from './responder.ts'
+import type { RoutedPath, Router, Serve } from './router.ts'
 import type { ApiRequest, Edge, Route } from './routes.ts'
 import { ruleRoutes } from './rule-routes.ts'
 import { searchRoutes } from './search-routes.ts'
@@ -25,30 +25,9 @@ const apiPrefix = '/api/v1/'
 /** Serves one request; the same for every listener. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
-export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; handle: RequestHandler }> {
+/** @returns `close` resolves when what serves routes with parameters has ended. */
+export function buildApp(edge: Edge): { handle: RequestHandler; close: () => Promise<void> } {
   const { options, clock, metrics, backend } = edge
-  const app = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    bodyLimit: Number.MAX_SAFE_INTEGER,
-    forceCloseConnections: false,
-    // a path that cannot be decoded
-    frameworkErrors: (thrown, request, reply) => {
-      const raw = (request as unknown as { raw: IncomingMessage }).raw
-      const response = (reply as unknown as { raw: ServerResponse }).raw
-      ;(reply as unknown as { hijack: () => void }).hijack()
-      const inApi = (raw.url ?? '').startsWith((options.routePrefix === '/' ? '' : options.routePrefix) + apiPrefix)
-      const answer = inApi ? failure(400, 'bad_data', messageOf(thrown)) : plainError(400, messageOf(thrown))
-      void respond(raw, response, answer, false).catch(() => response.destroy())
-    },
-    routerOptions: {
-      maxParamLength: 64 << 10,
-      querystringParser: () => ({}),
-    },
-  })
-  // bodies are read by the routes, from the socket
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
 
   const requests = metrics.counter('prometheus_http_requests_total', 'Counter of HTTP requests.', ['handler', 'code'])
   const durations = metrics.histogram(
@@ -88,7 +67,8 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
   ]
 
   /** Routes without parameters by their path, then by method: found without Fastify's help. */
-  const direct = new Map<string, Map<string, (raw: IncomingMessage, response: ServerResponse) => void>>()
+  const direct = new Map<string, Map<string, Serve>>()
+  const paths: RoutedPath[] = []
   routes.push(openApiRoute(edge, routes))
 
   for (const route of routes) {
@@ -99,7 +79,7 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
     const ok = requests.labels(label, '200')
     const duration = durations.labels(label)
     const size = sizes.labels(label)
-    const serve = (raw: IncomingMessage, response: ServerResponse, parameters: Record<string, string>, ip: string): void => {
+    const serve: Serve = (raw, response, parameters, ip) => {
       const startMs = clock.monotonicMs()
       const gone = new Cancel()
       let sent = 0
@@ -137,43 +117,39 @@ export async function buildApp(edge: Edge): Promise<{ app: FastifyInstance; hand
         })
     }
     const path = prefix + route.path
-    app.route({
-      method: [...route.methods],
-      url: path,
-      handler: (request, reply) => {
-        reply.hijack()
-        serve(request.raw as IncomingMessage, reply.raw as ServerResponse, request.params as Record<string, string>, request.ip)
-      },
-    })
+    paths.push({ methods: route.methods, path, serve })
     if (/[:*]/.test(path)) continue
-    const methods = direct.get(path) ?? new Map<string, (raw: IncomingMessage, response: ServerResponse) => void>()
+    const methods = direct.get(path) ?? new Map<string, Serve>()
     direct.set(path, methods)
-    for (const method of route.methods)
-      methods.set(method, (raw, response) => serve(raw, response, noParameters, raw.socket.remoteAddress ?? ''))
+    for (const method of route.methods) methods.set(method, serve)
   }
 
   const allowed = allowedMethods(routes)
-  app.setNotFoundHandler((request, reply) => {
-    reply.hijack()
-    const raw = request.raw as IncomingMessage
-    const response = reply.raw as ServerResponse
-    void respond(raw, response, missing(raw, prefix, allowed, externalPrefix(options.externalUrl)), false).catch(() => response.destroy())
-  })
-  app.setErrorHandler((thrown, request, reply) => {
-    reply.hijack()
-    const status = (thrown as { statusCode?: number }).statusCode ?? 500
-    const response = reply.raw as ServerResponse
-    void respond(request.raw as IncomingMessage, response, plainError(status, messageOf(thrown)), false).catch(() => response.destroy())
-  })
-  await app.ready()
+  const answerMissing = (raw: IncomingMessage): Answer => missing(raw, prefix, allowed, externalPrefix(options.externalUrl))
+  let router: Router | null = null
+  let loading: Promise<Router> | null = null
+  const load = (): Promise<Router> =>
+    (loading ??= import('./router.ts')
+      .then(({ buildRouter }) => buildRouter(paths, prefix + apiPrefix, answerMissing))
+      .then((built) => (router = built)))
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
     const url = request.url ?? '/'
     const at = url.indexOf('?')
     const found = direct.get(at < 0 ? url : url.slice(0, at))?.get(request.method ?? '')
-    if (found === undefined) app.routing(request, response)
-    else found(request, response)
+    if (found !== undefined) found(request, response, noParameters, request.socket.remoteAddress ?? '')
+    else if (router !== null) router.route(request, response)
+    else {
+      load().then(
+        ({ route }) => route(request, response),
+        (thrown: unknown) => {
+          loading = null
+          edge.logger.error({ err: messageOf(thrown) }, 'Cannot load the router')
+          response.destroy()
+        },
+      )
+    }
   }
-  return { app, handle }
+  return { handle, close: async () => (await loading)?.close() }
 }
 
 const noParameters: Record<string, string> = {}

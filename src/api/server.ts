@@ -53,10 +53,10 @@ export async function startApi(options: ApiOptions, backend: ApiBackend, tools: 
     : null
   const closing = new AbortController()
   const edge: Edge = { options, backend, clock, logger, metrics, notifications, receiver, closing: closing.signal }
-  const { app, handle } = await buildApp(edge)
+  const app = buildApp(edge)
   const guard = new WebGuard(file, clock, logger)
   const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
-    guard.check(request, response, () => handle(request, response))
+    guard.check(request, response, () => app.handle(request, response))
   const connections = new Connections(options.connectionsMax, logger)
   const servers: Server[] = []
   const sessions = new Set<ServerHttp2Session>()
