@@ -13,22 +13,8 @@
 //     15      the bits:                                                                                         8 bytes
 //
 // Every value comes back with the same bits: what would not is written as it is.
+import type { ByteWriter } from '../../src/base/bytes.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
-
-/** Bytes that grow; used again and again. */
-export class PackBuffer {
-  bytes = new Uint8Array(4096)
-  view = new DataView(this.bytes.buffer)
-  length = 0
-  reserve(more: number): void {
-    const need = this.length + more
-    if (need <= this.bytes.length) return
-    const grown = new Uint8Array(Math.max(need, this.bytes.length * 2))
-    grown.set(this.bytes.subarray(0, this.length))
-    this.bytes = grown
-    this.view = new DataView(grown.buffer)
-  }
-}
 
 /** Whole numbers up to here, and differences of two of them, are exact; zig-zag doubles them once more. */
 const wholeMax = 2 ** 50
@@ -37,7 +23,7 @@ const wholeMax = 2 ** 50
  * Appends column[0, n) as runs. @returns false, with nothing appended, where it holds numbers that are not whole or runs would take more than
  * `bytesMax`.
  */
-export function packRuns(column: Uint32Array | Float64Array, n: number, out: PackBuffer, bytesMax: number): boolean {
+export function packRuns(column: Uint32Array | Float64Array, n: number, out: ByteWriter, bytesMax: number): boolean {
   const start = out.length
   let before = 0
   for (let i = 0; i < n;) {
@@ -60,10 +46,9 @@ export function packRuns(column: Uint32Array | Float64Array, n: number, out: Pac
       out.length = start
       return false
     }
-    out.reserve(30)
-    putUvarint(out, end - i)
-    putVarint(out, difference)
-    if (end - i > 1) putVarint(out, step)
+    out.uvarint(end - i)
+    out.varint(difference)
+    if (end - i > 1) out.varint(step)
     before = column[end - 1]!
     i = end
   }
@@ -74,20 +59,6 @@ export function packRuns(column: Uint32Array | Float64Array, n: number, out: Pac
 
 function isWhole(value: number): boolean {
   return Math.trunc(value) === value && value <= wholeMax && value >= -wholeMax && !Object.is(value, -0)
-}
-
-function putUvarint(out: PackBuffer, value: number): void {
-  const { bytes } = out
-  let v = value
-  while (v >= 0x80) {
-    bytes[out.length++] = (v % 128) | 0x80
-    v = Math.floor(v / 128)
-  }
-  bytes[out.length++] = v
-}
-
-function putVarint(out: PackBuffer, value: number): void {
-  putUvarint(out, value >= 0 ? value * 2 : -value * 2 - 1)
 }
 
 /** Fills column[0, n) from runs in bytes[at, end). Throws PromhiveError STORAGE_CORRUPT where they are not exactly that. */
@@ -132,7 +103,7 @@ const wholeBytes = [1, 2, 3, 4, 6] as const
 const payloadBytes = Uint8Array.of(0, ...wholeBytes, ...wholeBytes, 2, 4, 4, 4, 8)
 
 /** Appends the tags and what belongs to them for values[0, n). `bits` is the same memory. */
-export function packValues(values: Float64Array, bits: Uint32Array, n: number, out: PackBuffer): void {
+export function packValues(values: Float64Array, bits: Uint32Array, n: number, out: ByteWriter): void {
   const tagBytes = (n + 1) >> 1
   out.reserve(tagBytes + n * 8 + 8)
   const { bytes, view } = out

@@ -15,7 +15,7 @@
 import { assert } from '../../src/base/assert.ts'
 import { ByteReader, ByteWriter } from '../../src/base/bytes.ts'
 import { limits } from '../../src/base/limits.ts'
-import { corrupt, PackBuffer, packRuns, packValues, unpackRuns, unpackValues } from './batch-columns.ts'
+import { corrupt, packRuns, packValues, unpackRuns, unpackValues } from './batch-columns.ts'
 import { packed, unpacked, type BatchDeletion, type BatchExemplar, type BatchHistogram } from './batch-parts.ts'
 import { decodePlainBatch, isPlainBatch } from './write-batch-plain.ts'
 
@@ -66,7 +66,7 @@ export class BatchColumns {
 }
 
 /** What columns are packed into before a record of the right size is made: one for all builders, for packing is never interrupted. */
-const packing = new PackBuffer()
+const packing = new ByteWriter(4096)
 
 /** Collects what goes into one record; reused after `encode`. */
 export class WriteBatchBuilder {

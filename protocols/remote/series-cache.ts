@@ -6,6 +6,7 @@
 //
 // Senders repeat their series in the same order, so the entry that followed last time is compared first: one memory comparison, no hash.
 // Memory is bounded by giving up the oldest segment; records that are still in use move on when their segment is mostly dead.
+import { growTo } from '../../src/base/grow-column.ts'
 
 const segmentBytes = 1 << 20
 const headerBytes = 8
@@ -289,9 +290,9 @@ export class SeriesCache {
     const offsets = new Uint32Array(capacity).fill(none)
     offsets.set(this.#offsets)
     this.#offsets = offsets
-    this.#hashes = grown(this.#hashes, capacity)
-    this.#handles = grown(this.#handles, capacity)
-    this.#used = grown(this.#used, capacity)
+    this.#hashes = growTo(this.#hashes, capacity)
+    this.#handles = growTo(this.#handles, capacity)
+    this.#used = growTo(this.#used, capacity)
     const successors = new Int32Array(capacity)
     successors.set(this.#successors)
     this.#successors = successors
@@ -306,12 +307,6 @@ function recordBytes(length: number): number {
 function seconds(nowMs: number): number {
   return Math.max(0, Math.floor(nowMs / 1000))
 }
-function grown(column: Uint32Array<ArrayBuffer>, capacity: number): Uint32Array<ArrayBuffer> {
-  const out = new Uint32Array(capacity)
-  out.set(column)
-  return out
-}
-
 /** Four bytes at a time; the last four overlap. */
 function equal(a: DataView, aStart: number, b: DataView, bStart: number, length: number): boolean {
   if (length < 4) {

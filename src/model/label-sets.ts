@@ -1,4 +1,5 @@
 // Distinct label sets in one column of ids: they are told equal by comparing numbers, and a million of them need no strings of their own.
+import { growTo } from '../base/grow-column.ts'
 import type { IdList, LabelIds } from './label-ids.ts'
 import type { Labels } from './labels.ts'
 
@@ -24,11 +25,11 @@ export class LabelSets {
     const { ids, length } = list
     const set = this.count++
     const start = this.#starts[set]!
-    if (start + length > this.#column.length) this.#column = grown(this.#column, Math.max(start + length, this.#column.length * 2))
+    if (start + length > this.#column.length) this.#column = growTo(this.#column, Math.max(start + length, this.#column.length * 2))
     for (let i = 0; i < length; i++) this.#column[start + i] = ids[i]!
     if (set >= this.#hashes.length) {
-      this.#hashes = grown(this.#hashes, set * 2)
-      this.#starts = grown(this.#starts, set * 2 + 1)
+      this.#hashes = growTo(this.#hashes, set * 2)
+      this.#starts = growTo(this.#starts, set * 2 + 1)
     }
     this.#starts[set + 1] = start + length
     this.#hashes[set] = hashOf(list)
@@ -79,12 +80,6 @@ export class LabelSets {
     this.#table = new Uint32Array(size)
     for (let set = 0; set < this.count; set++) this.#place(set)
   }
-}
-
-function grown(column: Uint32Array<ArrayBuffer>, length: number): Uint32Array<ArrayBuffer> {
-  const out = new Uint32Array(length)
-  out.set(column)
-  return out
 }
 
 function hashOf({ ids, length }: IdList): number {

@@ -8,7 +8,8 @@
 import { crc32c } from '../../base/crc32c.ts'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Disk } from '../../ports/disk.ts'
-import { growTo, nextCapacity } from './columns.ts'
+import { growTo } from '../../base/grow-column.ts'
+import { nextCapacity } from './columns.ts'
 
 export const segmentBytes = 1 << 20
 const unit = 16

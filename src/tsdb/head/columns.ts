@@ -1,16 +1,4 @@
-// Growing typed arrays: the columns of the head. Growth is by half, so that a column wastes a third at most.
-
-export function growUint32(column: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(length)
-  grown.set(column)
-  return grown
-}
-
-export function growTo<T extends Uint8Array | Uint16Array | Int32Array | Uint32Array | Float64Array>(column: T, length: number): T {
-  const grown = new (column.constructor as new (length: number) => T)(length)
-  grown.set(column)
-  return grown
-}
+// Columns and byte ranges of the head. Growth is by half, so that a column wastes a third at most.
 
 /** The next capacity for a column that must hold `need` entries. */
 export function nextCapacity(capacity: number, need: number): number {

@@ -6,8 +6,9 @@
 // A float sample costs a few column reads and its bits in the open chunk. Native histograms are rarer: their open chunk is a list of values
 // that is encoded when it closes. Nothing here knows of logs or threads: a shard applies batches in log order and the outcome depends on them alone.
 import { assert } from '../../base/assert.ts'
-import type { Steps } from '../../base/steps.ts'
 import type { ByteWriter } from '../../base/bytes.ts'
+import { growTo } from '../../base/grow-column.ts'
+import type { Steps } from '../../base/steps.ts'
 import type { Histogram } from '../../model/histogram.ts'
 import { hashBytes, labelEnd } from '../../model/label-bytes.ts'
 import type { JsonBytes } from '../../model/json-bytes.ts'
@@ -17,7 +18,7 @@ import { chunkEncoding } from '../chunks/decode.ts'
 import { isFloatChunk, OpenHistogramChunk } from '../chunks/open-histogram.ts'
 import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from '../chunks/xor-append.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import { arenaBytesMax, ByteArena, classBytes, growTo, nextCapacity } from './columns.ts'
+import { arenaBytesMax, ByteArena, classBytes, nextCapacity } from './columns.ts'
 import { LabelPairs } from './label-pairs.ts'
 import { OutOfOrder } from './out-of-order.ts'
 import { Postings } from './postings.ts'
@@ -400,8 +401,6 @@ export class Head {
     this.onLabels()
     this.seriesRemoved++
   }
-
-  // ---- inside
 
   #hasPairs(series: number, pairs: readonly number[]): boolean {
     const at = this.#labelsAt[series]!

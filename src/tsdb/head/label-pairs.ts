@@ -9,7 +9,7 @@
 import { assert } from '../../base/assert.ts'
 import { ByteReader, ByteWriter, utf8Text } from '../../base/bytes.ts'
 import type { JsonBytes } from '../../model/json-bytes.ts'
-import { growUint32 } from './columns.ts'
+import { growTo } from '../../base/grow-column.ts'
 import { hashBytes } from '../../model/label-bytes.ts'
 
 /** Below this the arena is not worth closing up. */
@@ -172,10 +172,10 @@ export class LabelPairs {
       this.#arena = grown
     }
     if (pair >= this.#hashes.length) {
-      this.#starts = growUint32(this.#starts, pair * 2)
-      this.#lengths = growUint32(this.#lengths, pair * 2)
-      this.#hashes = growUint32(this.#hashes, pair * 2)
-      this.#nameIds = growUint32(this.#nameIds, pair * 2)
+      this.#starts = growTo(this.#starts, pair * 2)
+      this.#lengths = growTo(this.#lengths, pair * 2)
+      this.#hashes = growTo(this.#hashes, pair * 2)
+      this.#nameIds = growTo(this.#nameIds, pair * 2)
     }
     this.#arena.set(bytes.subarray(from, to), this.#used)
     this.#starts[pair] = this.#used

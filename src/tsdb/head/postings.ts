@@ -2,7 +2,8 @@
 // power-of-two ranges, a long one in a typed array of its own.
 //
 //   lengths  Uint32Array[pairs]      places  Uint32Array[pairs]   length 1: the series; ≤ longest: arena address; else index into `long`
-import { growTo, nextCapacity } from './columns.ts'
+import { growTo } from '../../base/grow-column.ts'
+import { nextCapacity } from './columns.ts'
 
 const pageEntries = 1 << 16
 /** The longest list kept in the arena; classes are 4, 8, … 4096 entries. */

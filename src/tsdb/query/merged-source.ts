@@ -3,7 +3,7 @@ import { forgetResets } from '../../model/histogram-reset.ts'
 import type { CompiledMatcher } from '../../model/matching.ts'
 import { compileMatchers } from '../../model/matching.ts'
 import { SampleColumns, type SelectQuery, type SeriesSet, type SeriesSource } from '../../model/samples.ts'
-import { growUint32 } from '../head/columns.ts'
+import { growTo } from '../../base/grow-column.ts'
 import type { Head } from '../head/head.ts'
 import { readNewest, readSeries } from '../head/read.ts'
 import type { ReadView } from '../head/read-view.ts'
@@ -108,8 +108,8 @@ export function mergeSets(sets: readonly PartSet[]): PartSet {
       if (series < known) next[last[series]!] = entry
       else {
         if (series === first.length) {
-          first = growUint32(first, series * 2)
-          last = growUint32(last, series * 2)
+          first = growTo(first, series * 2)
+          last = growTo(last, series * 2)
         }
         first[series] = entry
       }
