@@ -2,12 +2,19 @@
 // The program. Each subcommand loads only what it needs, so that starting is quick. `promhive.ts` is a second name of this file: as plain JavaScript it
 // runs without node's type stripper, whose WebAssembly alone costs 40 ms and 20 MB; the modules behind it come with their types stripped from the cache.
 import module from 'node:module'
+import { fileURLToPath } from 'node:url'
 import v8 from 'node:v8'
+import { isBuilt } from './build/inputs.js'
 
 // Buffers from sockets come and go by the megabyte: without this V8 collects the whole heap for every 64 MiB of them
 v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
+const root = fileURLToPath(new URL('../..', import.meta.url)).slice(0, -1)
+const built = isBuilt(root)
 // compiled code, types stripped, is kept between starts
-module.enableCompileCache()
+module.enableCompileCache(built ? `${root}/dist/code-cache` : undefined)
+// what is built lies as the sources do
+const programs = new URL(built ? '../../dist/cli/' : './', import.meta.url).href
+const main = built ? 'main.js' : 'main.ts'
 
 const [command = 'serve', ...rest] = process.argv.slice(2)
 const usage = `promhive <command> [flags]
@@ -17,13 +24,11 @@ const usage = `promhive <command> [flags]
 `
 
 async function run() {
-  if (command === 'serve') return (await import('./serve/main.ts')).serve(rest)
-  if (command.startsWith('-') && command !== '--help' && command !== '-h' && command !== '--version') {
-    return (await import('./serve/main.ts')).serve([command, ...rest])
-  }
-  if (command === 'tool') return (await import('./tool/main.ts')).tool(rest)
-  if (command === '--version') return (await import('./serve/main.ts')).serve(['--version'])
-  if (command === '--help' || command === '-h' || command === 'help') {
+  const isHelp = command === '--help' || command === '-h' || command === 'help'
+  const isFlag = command.startsWith('-') && !isHelp
+  if (command === 'serve' || isFlag) return (await import(`${programs}serve/${main}`)).serve(isFlag ? [command, ...rest] : rest)
+  if (command === 'tool') return (await import(`${programs}tool/${main}`)).tool(rest)
+  if (isHelp) {
     console.log(usage)
     return 0
   }

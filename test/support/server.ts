@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Process, temporaryDirectory, until } from './processes.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+export const root = fileURLToPath(new URL('../..', import.meta.url))
 const own = join(root, 'node_modules/.bin/node')
 /** The Node the project brings along: the one that runs the tests may be older. */
 export const node = existsSync(own) ? own : process.execPath
@@ -28,6 +28,8 @@ export type ServerOptions = Readonly<{
   scheme?: 'http' | 'https'
   /** A command that runs the server, which is appended to it; it becomes that process. */
   wrap?: (dataDirectory: string) => readonly string[]
+  /** The launcher, where it is not that of this checkout. */
+  launcher?: string
 }>
 
 /** A directory with a configuration and data that several runs of the server can use one after the other. */
@@ -37,12 +39,14 @@ export class ServerHome {
   readonly #flags: readonly string[]
   readonly #scheme: string
   readonly #wrap: readonly string[]
+  readonly #launcher: string
 
-  constructor({ config, flags = [], files = {}, web, scheme = 'http', wrap }: ServerOptions) {
+  constructor({ config, flags = [], files = {}, web, scheme = 'http', wrap, launcher = program }: ServerOptions) {
     const { path, remove } = temporaryDirectory()
     this.path = path
     this.#remove = remove
     this.#scheme = scheme
+    this.#launcher = launcher
     this.#wrap = wrap?.(this.dataDirectory) ?? []
     this.write('prometheus.yml', config)
     for (const [name, text] of Object.entries(files)) this.write(name, text)
@@ -65,7 +69,7 @@ export class ServerHome {
     const [command, ...before] = [...this.#wrap, node]
     return new Process(command, [
       ...before,
-      program,
+      this.#launcher,
       'serve',
       `--config.file=${join(this.path, 'prometheus.yml')}`,
       `--storage.tsdb.path=${this.dataDirectory}`,

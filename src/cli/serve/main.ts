@@ -6,6 +6,7 @@ import { messageOf, PromhiveError } from '../../base/errors.ts'
 import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../config/serve-flags.ts'
 import { nodeCompute } from '../../ports/node/compute.ts'
 import { nodeLogger, type LogFormat, type LogLevel } from '../../ports/node/logger.ts'
+import { nameSourcesInStacks } from '../../ports/node/source-places.ts'
 import { buildInfo } from './build-info.ts'
 import type { Loaded } from './configuration.ts'
 import { actedOnFlags, settingsOf, type Settings } from './settings.ts'
@@ -22,6 +23,7 @@ const needlessFeatures: ReadonlySet<FeatureName> = new Set<FeatureName>([
 ]) // prettier-ignore
 
 export async function serve(argv: readonly string[]): Promise<number> {
+  nameSourcesInStacks()
   const parsed = parseServeFlags(argv, {
     program: 'promhive serve',
     version: `promhive, version ${buildInfo.version} (node ${process.version})`,

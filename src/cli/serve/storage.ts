@@ -109,7 +109,8 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     const layout = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
     disk.remove(`${own}/layout.json.tmp`)
-    writeLayout(disk, own, { ...layout, clean: false })
+    // after an end without order it says so already
+    if (layout.clean || !disk.exists(`${own}/layout.json`)) writeLayout(disk, own, { ...layout, clean: false })
     // before any worker starts: one that starts again later must not take what another is writing
     sweepUnfinished(disk, dataDirectory)
     sweepBlockFiles(disk, dataDirectory)

@@ -1,6 +1,8 @@
 // Lanes as worker threads. A lane's module exports `lane(port, setup)`, the function its LaneEntry also gives as `inline`;
 // lane-thread.js next door is what the thread really starts with.
+import module from 'node:module'
 import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort, type ResourceLimits, type Transferable } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Compute, Lane, LaneEntry, LanePort } from '../compute.ts'
@@ -14,7 +16,7 @@ export type NodeComputeOptions = Readonly<{
 }>
 
 /** What the thread is given; its first message is the lane's setup. */
-export type LaneStart = Readonly<{ module: string; port: MessagePort }>
+export type LaneStart = Readonly<{ module: string; port: MessagePort; codeCache: string | undefined }>
 /** What the thread says on its parent port; everything else goes over the lane's own port. */
 export type LaneNotice =
   | Readonly<{ kind: 'ready' }>
@@ -44,12 +46,15 @@ type Thread = {
 export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
   let ids = 0
   const prepared: Thread[] = []
+  // the directory that was asked for: below it is one for this Node and its flags
+  const caching = module.getCompileCacheDir()
+  const codeCache = caching === undefined ? undefined : dirname(caching)
   const program = new URL('./lane-thread.js', import.meta.url)
   const threads = new Set<Thread>()
   let orders = 0
   const thread = (entry: LaneEntry): Thread => {
     const { port1, port2 } = new MessageChannel()
-    const start: LaneStart = { module: entry.module.href, port: port2 }
+    const start: LaneStart = { module: entry.module.href, port: port2, codeCache }
     const name = `lane-${++ids}`
     const worker = new Worker(program, {
       name,

@@ -3,8 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { LaneEntry } from '../compute.ts'
 import { messageOf } from '../../base/errors.ts'
 import { portOf, type LaneNotice, type LaneStart, type ThreadOrder } from './compute.ts'
+import { nameSourcesInStacks } from './source-places.ts'
 import type { ThreadProfiler } from './thread-profiler.ts'
 
+nameSourcesInStacks()
 const start = workerData as LaneStart
 const setup = new Promise<unknown>((resolve) => parentPort!.once('message', resolve))
 const program = (await import(start.module)) as { lane?: (...args: Parameters<LaneEntry['inline']>) => void | Promise<void> }

@@ -1,5 +1,6 @@
 // Profiles of the thread it is made in, from V8's inspector. Worker threads run one too (lane.ts), on orders of the main thread.
-import { Session, type HeapProfiler as V8Heap, type Profiler as V8Profiler } from 'node:inspector/promises'
+import { Session, type HeapProfiler as V8Heap, type Profiler as V8Profiler, type Runtime } from 'node:inspector/promises'
+import { sourcePlace } from './source-places.ts'
 import { cpuSampleUs, heapSampleBytes, type ProfileNode } from '../profiler.ts'
 
 /** What a thread is told to do. `watch`: note allocations from now on, as Go programs do all their life. */
@@ -85,15 +86,18 @@ function cpuAnswer({ nodes, samples = [], timeDeltas = [], startTime, endTime }:
   })
   return {
     durationMs: (endTime - startTime) / 1000,
-    nodes: nodes.map(({ callFrame: { functionName, url, lineNumber } }, i) => ({
+    nodes: nodes.map(({ callFrame }, i) => ({
       parent: parents[i]!,
-      name: functionName,
-      url,
-      line: lineNumber + 1,
+      ...functionOf(callFrame),
       count: counts[i]!,
       amount: nanoseconds[i]!,
     })),
   }
+}
+
+function functionOf({ functionName, url, lineNumber, columnNumber }: Runtime.CallFrame): Pick<ProfileNode, 'name' | 'url' | 'line'> {
+  const place = sourcePlace(url, lineNumber + 1, columnNumber + 1)
+  return { name: functionName, url: place?.path ?? url, line: place?.line ?? lineNumber + 1 }
 }
 
 /** What V8 gives, and the types of the inspector leave out in part: each sample stands for the allocations of half a mebibyte around it. */
@@ -108,8 +112,7 @@ function heapAnswer(profile: V8Heap.SamplingHeapProfile): ProfileAnswer {
   const waiting: { node: HeapNode; parent: number }[] = [{ node: head, parent: -1 }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { callFrame, selfSize, id, children } = next.node
-    const { functionName: name, url, lineNumber } = callFrame
-    nodes.push({ parent: next.parent, name, url, line: lineNumber + 1, count: counts.get(id) ?? 0, amount: selfSize })
+    nodes.push({ parent: next.parent, ...functionOf(callFrame), count: counts.get(id) ?? 0, amount: selfSize })
     const parent = nodes.length - 1
     for (const node of children) waiting.push({ node, parent })
   }

@@ -1,0 +1,44 @@
+// What `npm run build` has made, and whether it is still what the sources say. Plain JavaScript, as the launcher is.
+//
+//   dist/inputs.json      [path from the root, size in bytes, time of change in ms] of every file of ours that went in
+//   dist/cli/serve/       the server: main.js and what it loads later; lane-thread.js
+//   dist/cli/tool/        the tools
+//   dist/cli/lane.js      the storage worker's program
+//   dist/code-cache/      what V8 compiled of them
+// Folders lie as deep as in src/, so that a path from a module to package.json or examples/ holds in both.
+import { readFileSync, statSync } from 'node:fs'
+
+/** @typedef {[path: string, size: number, mtimeMs: number]} Input */
+
+/**
+ * Whether dist/ under the root was built of the sources that lie there. Where there are none (an image, a package), what is built is the program.
+ * Costs a few milliseconds: one stat a file.
+ * @param {string} root
+ */
+export function isBuilt(root) {
+  /** @type {Input[]} */
+  let inputs
+  try {
+    inputs = JSON.parse(readFileSync(`${root}/dist/inputs.json`, 'utf8'))
+  } catch {
+    return false // never built, or being built
+  }
+  if (statSync(`${root}/src/cli/serve`, { throwIfNoEntry: false }) === undefined) return true
+  const orNothing = { throwIfNoEntry: false }
+  return inputs.every(([path, size, mtimeMs]) => {
+    const now = statSync(`${root}/${path}`, orNothing)
+    return now !== undefined && now.size === size && now.mtimeMs === mtimeMs
+  })
+}
+
+/**
+ * @param {string} root
+ * @param {Iterable<string>} paths from the root
+ * @returns {Input[]}
+ */
+export function inputsOf(root, paths) {
+  return Array.from(paths, (path) => {
+    const { size, mtimeMs } = statSync(`${root}/${path}`)
+    return [path, size, mtimeMs]
+  })
+}

@@ -1,0 +1,54 @@
+// The built program as an image holds it: what was built, the launcher, package.json and examples, and neither sources nor packages.
+import { execFileSync } from 'node:child_process'
+import { cpSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { temporaryDirectory } from '../support/processes.ts'
+import { node, root, ServerHome, type Server } from '../support/server.ts'
+
+const { path: image, remove } = temporaryDirectory()
+const launcher = join(image, 'src/cli/promhive.js')
+let home: ServerHome
+let server: Server
+beforeAll(async () => {
+  for (const path of ['package.json', 'examples', 'src/cli/promhive.js', 'src/cli/build/inputs.js']) {
+    cpSync(join(root, path), join(image, path), { recursive: true })
+  }
+  execFileSync(node, [join(root, 'src/cli/build/main.js'), join(image, 'dist')], { stdio: 'pipe' })
+  home = new ServerHome({ config: 'global: {scrape_interval: 1s}\n', launcher, flags: ['--web.enable-remote-write-receiver'] })
+  server = await home.start()
+}, 60_000)
+afterAll(async () => {
+  await server?.stop()
+  home?.remove()
+  remove()
+})
+
+it('answers, what is loaded on demand included', async () => {
+  expect(await server.value('vector(1)')).toBe(1)
+  // a path with parameters, and a file of the inspector's
+  expect(await server.api('label/job/values')).toEqual([])
+  expect((await fetch(`${server.url}/debug/pprof/heap`)).status).toBe(200)
+})
+
+it('compiles nothing anew at a start', () => {
+  const [directory] = readdirSync(join(image, 'dist/code-cache'))
+  // the launcher, what starts threads, the server, the worker's thread and its program, the tools
+  expect(readdirSync(join(image, 'dist/code-cache', directory!)).length).toBeGreaterThanOrEqual(6)
+})
+
+it('names the sources in log lines, stacks and profiles', async () => {
+  expect(server.log).toMatch(/source=server\.ts:\d+ msg="Server is ready/)
+  const answer = fetch(`${server.url}/debug/pprof/profile?seconds=1`)
+  for (const start = Date.now(); Date.now() - start < 1_000; ) await server.value('vector(1)')
+  const profile = gunzipSync(await (await answer).bytes()).toString('latin1')
+  expect(profile).toContain('src/api/')
+  expect(profile).not.toContain('/dist/cli/')
+})
+
+it('runs tools', () => {
+  const check = (file: string): string =>
+    execFileSync(node, [launcher, 'tool', 'check', 'config', join(image, file)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  expect(check('examples/prometheus.yml')).toContain('SUCCESS')
+})
