@@ -48,7 +48,7 @@ export interface DiskFile {
 }
 
 export interface DiskLock {
-  /** Resolves when programs that use other kinds of locks are kept away too, as far as the system can; rejects with UNAVAILABLE where one was quicker. */
+  /** Resolves when programs that use other kinds of locks are kept away too, as far as the system can; rejects with UNAVAILABLE where one of them has the file. */
   readonly settled: Promise<void>
   release(): void
 }

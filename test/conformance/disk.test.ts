@@ -49,7 +49,11 @@ it.skipIf(process.platform !== 'linux' || spawnSync('flock', ['--version']).stat
   const other = spawn('flock', ['-x', path, 'sh', '-c', 'echo locked; cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
   try {
     await new Promise((resolve) => other.stdout.once('data', resolve))
-    expect(() => nodeDisk().lock(path)).toThrow(/cannot lock .*: held by process \d+$/)
+    const refused = nodeDisk().lock(path)
+    await expect(refused.settled).rejects.toThrow(/cannot lock .*: held by process \d+$/)
+    refused.release()
+    expect(existsSync(path)).toBe(true) // it is the other one's
+    expect(flock(path)).toBe(1)
   } finally {
     other.stdin.end()
   }

@@ -41,7 +41,7 @@ it('compiles nothing anew at a start', () => {
 it('names the sources in log lines, stacks and profiles', async () => {
   expect(server.log).toMatch(/source=server\.ts:\d+ msg="Server is ready/)
   const answer = fetch(`${server.url}/debug/pprof/profile?seconds=1`)
-  for (const start = Date.now(); Date.now() - start < 1_000; ) await server.value('vector(1)')
+  for (const start = Date.now(); Date.now() - start < 1_000;) await server.value('vector(1)')
   const profile = gunzipSync(await (await answer).bytes()).toString('latin1')
   expect(profile).toContain('src/api/')
   expect(profile).not.toContain('/dist/cli/')

@@ -111,9 +111,6 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     disk.remove(`${own}/layout.json.tmp`)
     // after an end without order it says so already
     if (layout.clean || !disk.exists(`${own}/layout.json`)) writeLayout(disk, own, { ...layout, clean: false })
-    // before any worker starts: one that starts again later must not take what another is writing
-    sweepUnfinished(disk, dataDirectory)
-    sweepBlockFiles(disk, dataDirectory)
     const logMetrics = new LogMetrics()
     const log = await openEmbeddedLog({
       disk,
@@ -122,7 +119,10 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       nowMs: () => clock.monotonicMs(),
       onCommit: (durationMs) => logMetrics.committed(durationMs),
     })
-    await lock?.settled // before anything of the directory is changed by more than a sweep
+    await lock?.settled // what was changed so far lies in promhive/
+    // before any worker starts: one that starts again later must not take what another is writing
+    sweepUnfinished(disk, dataDirectory)
+    sweepBlockFiles(disk, dataDirectory)
     if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null

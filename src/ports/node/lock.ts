@@ -43,20 +43,15 @@ export function lockFile(path: string): DiskLock {
       if (code === sqliteBusy) throw heldBy(path, holder(path, 'POSIX'))
       throw new PromhiveError('INTERNAL', `cannot lock ${path}: ${messageOf(thrown)}`, { path }, thrown)
     }
-    const foreign = holder(path, 'FLOCK')
-    if (foreign !== null) {
-      database.close()
-      throw heldBy(path, foreign)
-    }
     if (identity(path, false) !== before) {
       database.close() // released and removed by its owner in between
       continue
     }
     const file = fs.openSync(path, 'r')
-    const lock = { database, file }
+    const lock: Held = { database, file, isForeign: false }
     held.add(lock)
     const settled = lockAsPrometheus(path, file)
-    settled.catch(() => {}) // who waits for it hears of it
+    settled.catch(() => void (lock.isForeign = true)) // who waits for it hears of it
     return { settled, release: () => release(path, lock) }
   }
   throw new PromhiveError('INTERNAL', `cannot lock ${path}: it kept changing`, { path })
@@ -64,11 +59,14 @@ export function lockFile(path: string): DiskLock {
 
 /** Locks of this process. A handle nobody refers to would be collected, and its lock with it. */
 const held = new Set<Held>()
-type Held = Readonly<{ database: DatabaseSync; file: number }>
+type Held = Readonly<{ database: DatabaseSync; file: number }> & {
+  /** A Prometheus holds the file: its name stays. */
+  isForeign: boolean
+}
 
 function release(path: string, lock: Held): void {
   if (!held.delete(lock)) return
-  fs.rmSync(path, { force: true }) // first the name, then the lock: see above
+  if (!lock.isForeign) fs.rmSync(path, { force: true }) // first the name, then the lock: see above
   lock.database.close()
   fs.closeSync(lock.file)
 }
@@ -76,13 +74,18 @@ function release(path: string, lock: Held): void {
 /** How long `flock` may take; it takes some milliseconds. */
 const settleMs = 10_000
 
-/** Rejects where a Prometheus was quicker. Without the program, or on other systems, there is no such lock: then a Prometheus is not kept away. */
+/** Rejects where a Prometheus has the lock. Without the program, or on other systems, there is no such lock: then a Prometheus is not kept away. */
 function lockAsPrometheus(path: string, file: number): Promise<void> {
   if (process.platform !== 'linux') return Promise.resolve()
   return new Promise((resolve, reject) => {
     const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file], timeout: settleMs })
-    child.on('error', () => resolve())
-    child.on('exit', (code) => (code === 1 ? reject(heldBy(path, holder(path, 'FLOCK'))) : resolve()))
+    const unlessHeld = (): void => {
+      const foreign = holder(path, 'FLOCK')
+      if (foreign === null) resolve()
+      else reject(heldBy(path, foreign))
+    }
+    child.on('error', unlessHeld)
+    child.on('exit', (code) => (code === 0 ? resolve() : code === 1 ? reject(heldBy(path, holder(path, 'FLOCK'))) : unlessHeld()))
   })
 }
 
@@ -99,7 +102,8 @@ function identity(path: string, create: boolean): string {
 }
 
 /**
- * The process that holds a lock on the file: lines of /proc/locks such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:10339050 1073741824 1073742335`.
+ * The process that holds a lock on the file, for those who could not get it (reading the table stops all locking of the machine and takes
+ * some 10 ms): lines of /proc/locks such as `1: POSIX  ADVISORY  WRITE 4711 fe:00:10339050 1073741824 1073742335`.
  * Null where there is none or the system does not tell.
  */
 function holder(path: string, kind: 'FLOCK' | 'POSIX'): number | null {
