@@ -14,14 +14,12 @@ import { inputsOf } from './inputs.js'
 const root = fileURLToPath(new URL('../../..', import.meta.url)).slice(0, -1)
 const sources = join(root, 'src')
 const entries = { serve: 'cli/serve/main.ts', lane: 'cli/lane.ts', thread: 'ports/node/lane-thread.js', tool: 'cli/tool/main.ts' }
-/** What main.ts imports while the storage recovers. */
-const serverModules = [
-  'cli/serve/configuration.ts',
-  'cli/serve/node-storage.ts',
-  'cli/serve/server.ts',
-  'cli/serve/roles.ts',
-  'api/server.ts',
-]
+/** What main.ts imports, in this order: what opens the storage, and what is loaded while it recovers. */
+const stages = {
+  start: [entries.serve],
+  storage: ['cli/serve/configuration.ts', 'cli/serve/node-storage.ts'],
+  server: ['api/server.ts', 'cli/serve/roles.ts', 'cli/serve/server.ts'],
+}
 
 type ModuleInfo = Pick<PluginContext, 'getModuleInfo'>
 
@@ -63,7 +61,7 @@ async function bundle(modules: Set<string>, entry: string, options: OutputOption
   }
 }
 
-/** What every server needs goes into two files: what starts the threads of the workers, and the rest. */
+/** What every server needs goes into one file a stage. */
 function serverGroups(): { debugName: string; name: (id: string, context: ModuleInfo) => string | null; priority: number }[] {
   const closureOf = (paths: readonly string[], context: ModuleInfo): Set<string> => {
     const found = new Set<string>()
@@ -83,7 +81,7 @@ function serverGroups(): { debugName: string; name: (id: string, context: Module
       name: (id: string, context: ModuleInfo) => ((members ??= closureOf(paths, context)).has(id) ? name : null),
     }
   }
-  return [group('start', 2, [entries.serve]), group('server', 1, serverModules)]
+  return Object.entries(stages).map(([name, paths], i, all) => group(name, all.length - i, paths))
 }
 
 /** Makes the code ASCII, which V8 reads quicker and keeps in half the memory, and writes its table of source places. */
