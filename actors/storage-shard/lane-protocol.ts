@@ -17,8 +17,8 @@ export type LaneSetup = Readonly<{
   residentBytesMax: number
   exemplarsMax: number
   snapshotEveryMs: number
-  /** Bytes of a shard's log that are worth a snapshot before its time. */
-  snapshotTailBytes: number
+  /** Replaying so much of a shard's log, in µs, is worth a snapshot before its time. */
+  snapshotTailUs: number
   /** Long work pauses after this time for records and requests; 0: after every step. */
   sliceMs: number
   /** Int32 per slot: not 0 = the request with this slot is no longer wanted. */
