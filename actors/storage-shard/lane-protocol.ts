@@ -64,8 +64,8 @@ export type ToLane =
   | Readonly<{ kind: 'request'; id: number; slot: number; op: string; body: unknown }>
 
 export type FromLane =
-  /** Snapshots are loaded: replay each shard from behind `applied`. `publisher` is the newest this lane has seen. */
-  | Readonly<{ kind: 'opened'; shards: readonly Readonly<{ shard: number; applied: number }>[]; publisher: number }>
+  /** The shard's snapshot is loaded: replay it from behind `applied`. `publisher` is the newest epoch it has seen. */
+  | Readonly<{ kind: 'opened'; shard: number; applied: number; publisher: number }>
   /** (shard, offset) of applied records, in order; refusals of records that had any. */
   | Readonly<{ kind: 'applied'; offsets: Float64Array; refusals: ReadonlyMap<number, Uint32Array> | null }>
   /** A snapshot is durable: the log below `trimBefore` is not needed any more. */

@@ -1,7 +1,7 @@
 // A storage worker: the shards of one lane, their head and blocks, and everything that reads them. Runs in a worker thread or, in the
 // simulator, inline; what comes from outside (disk, clock, port) is given to it.
 //
-//   open: newest whole snapshot of every shard ─▶ `opened` ─▶ records replay ─▶ `caughtUp` ─▶ ready
+//   open: newest whole snapshot of every shard ─▶ `opened` of each ─▶ records replay ─▶ `caughtUp` ─▶ ready
 import { PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import { MetricsRegistry, type MetricFamily } from '../../src/base/metrics.ts'
@@ -81,13 +81,12 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const metrics = new MetricsRegistry()
   const runtime = new ActorRuntime({ clock: ports.clock, random: ports.random, bus: null, logger: log, metrics })
   const appliedAtStart = new Map<number, number>()
-  let newestPublisher = 0
   const caughtUp = new Set<number>()
   let snapshotsDamaged = 0
   const schedule = new SnapshotSchedule(ports.clock, setup.snapshotTailUs, (id) => machines.get(id)!.send({ type: 'logGrew' }))
   const room = snapshotSizes(ports.disk, setup.dataDirectory, setup.shards)
-  // a little more, for what comes next
-  head.reserve(Math.ceil(room.series * 1.02))
+  // and for what comes next: what is not touched costs nothing
+  head.reserve(Math.ceil(room.series * 1.125))
   chunks.reserve(room.chunks)
   const buffer = new FileBuffer()
   for (const id of setup.shards) {
@@ -98,7 +97,9 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     chunks.sweep(id)
     shards.set(id, shard)
     appliedAtStart.set(id, shard.applied)
-    for (const publisher of shard.publishers.keys()) newestPublisher = Math.max(newestPublisher, publisher % publisherEpochs)
+    const publisher = Array.from(shard.publishers.keys(), (key) => key % publisherEpochs).reduce((a, b) => Math.max(a, b), 0)
+    // its records are read while the others are loaded
+    send({ kind: 'opened', shard: id, applied: shard.applied, publisher })
   }
   head.index()
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
@@ -216,7 +217,6 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     }
   }
   port.onMessage((message) => heard(message as ToLane, false))
-  send({ kind: 'opened', shards: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })), publisher: newestPublisher })
 }
 
 /** Applies records in order. */

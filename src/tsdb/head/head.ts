@@ -514,16 +514,21 @@ export class Head {
     return this.#histograms
   }
 
-  /** Puts back an open chunk that a snapshot kept, words[from, to), the last of which may be filled in part; its XOR state is set by the caller. */
-  restoreOpenChunk(series: number, words: Uint32Array, from: number, bytes: number): void {
-    let sizeClass = 0
-    while (classBytes(sizeClass) < bytes) sizeClass++
-    const address = this.arena.allocate(sizeClass)
-    const page = this.arena.words(address)
-    const end = from + ((bytes + 3) >>> 2)
-    for (let i = from, at = this.arena.offset(address) >>> 2; i < end; i++) page[at++] = words[i]! // a million views would cost more
-    this.#chunkAt[series] = address
-    this.#chunkClass[series] = sizeClass
+  /** Puts back the open chunks that a snapshot kept, one after the other, each in whole words; XOR states of the series from `first` on are there already. */
+  restoreOpenChunks(first: number, words: Uint32Array): void {
+    const { arena, xor, count } = this
+    for (let series = first, from = 0; series < count; series++) {
+      if (xor.counts[series] === 0) continue
+      const bytes = xor.byteLength(series)
+      let sizeClass = 0
+      while (classBytes(sizeClass) < bytes) sizeClass++
+      const address = arena.allocate(sizeClass)
+      const page = arena.words(address)
+      const end = from + ((bytes + 3) >>> 2)
+      for (let at = arena.offset(address) >>> 2; from < end; at++) page[at] = words[from++]! // a million views would cost more
+      this.#chunkAt[series] = address
+      this.#chunkClass[series] = sizeClass
+    }
   }
 
   /** Makes room for more series, so that columns grow once. */
@@ -534,12 +539,13 @@ export class Head {
   /**
    * Enters the series that a snapshot kept; returns the number of the first, the others follow it. Their columns are the caller's to set, and
    * nobody finds them before `index` is called.
-   * @param labels per series the count of its pairs and their places in `pairs`, the ids of this head.
+   * @param labels per series the count of its pairs and their places in `pairs`, the ids of this head. @param uses how many series have each of the pairs.
    */
-  restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array): number {
+  restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array, uses: Uint32Array): number {
     const n = hashes.length
     const first = this.count
     this.reserve(n)
+    this.postings.expect(pairs, uses)
     this.labelLists.setAll(first, n, labels, pairs)
     this.count += n
     this.live += n

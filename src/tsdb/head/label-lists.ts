@@ -61,15 +61,21 @@ export class LabelLists {
   /** Sets the lists of `n` series from `first` on. @param lists per series the count of its pairs and their places in `pairs`. */
   setAll(first: number, n: number, lists: Uint32Array, pairs: Uint32Array): void {
     const places = this.#at
+    let page = this.#pages.at(-1) ?? new Uint32Array(0)
+    let at = this.#used
     for (let i = 0, from = 0; i < n; i++) {
       const count = lists[from++]!
-      const place = this.#place(count)
-      places[first + i] = place
-      const page = this.#pages[place >>> pageBits]!
-      let at = place & inPage
+      const end = from + count
+      if (at + count >= labelPageEntries) {
+        page = new Uint32Array(labelPageEntries)
+        this.#pages.push(page)
+        at = 0
+      }
+      places[first + i] = ((this.#pages.length - 1) << pageBits) | at
       page[at++] = count
-      for (const end = from + count; from < end; from++) page[at++] = pairs[lists[from]!]!
+      while (from < end) page[at++] = pairs[lists[from++]!]!
     }
+    this.#used = at
   }
 
   /** A place for a count and that many pairs. */

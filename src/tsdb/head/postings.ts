@@ -63,15 +63,18 @@ export class Postings {
     list[at + n] = series
   }
 
-  /** Makes all lists at once, where there are none yet: of the series below `series`, whose pairs are in `lists`. */
+  /** So many series with each of these pairs will be in `build`. */
+  expect(pairs: Uint32Array, counts: Uint32Array): void {
+    for (let i = 0; i < pairs.length; i++) {
+      this.#hold(pairs[i]!)
+      this.#lengths[pairs[i]!]! += counts[i]!
+    }
+  }
+
+  /** Makes all lists at once, where there are none yet: of the series below `series`, whose pairs are in `lists`, as many as were expected. */
   build(series: number, pairs: number, lists: LabelLists): void {
     this.#hold(pairs)
     const lengths = this.#lengths
-    for (let i = 0; i < series; i++) {
-      const page = lists.page(i)
-      const start = lists.start(i)
-      for (let k = start + page[start]!; k > start; k--) lengths[page[k]!]!++
-    }
     const ends = new Uint32Array(pairs)
     const targets = Array.from({ length: pairs }, (_, pair): Uint32Array => {
       const n = lengths[pair]!

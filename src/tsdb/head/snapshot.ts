@@ -130,7 +130,8 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
     if (column.length !== n) throw unfit(`${column.length} entries for ${n} series`)
   if (values.length !== n * 2) throw unfit('values')
   if (!chunksFit(chunkCounts, chunkTimes, chunkPlaces, meta.segments.length)) throw unfit('full chunks')
-  if (!labelsFit(labels, n, meta.pairs)) throw unfit('labels')
+  const uses = pairUses(labels, n, meta.pairs)
+  if (uses === null) throw unfit('labels')
   if (!openFit(counts, positions, openBytes!.length, packed ? 1 : 4)) throw unfit('open chunks')
   if (!pairsFit(pairBytes!, meta.pairs)) throw unfit('label pairs')
   for (const refs of refsOf) if (!allBelow(refs, n + 1)) throw unfit('refs')
@@ -145,7 +146,7 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
 
   const pairs = internPairs(head, pairBytes!, meta.pairs)
   const segments = meta.segments.map(({ file, used }) => head.chunks.adopt(shard, file, used))
-  const first = head.restoreSeries(shard, hashes, labels, pairs)
+  const first = head.restoreSeries(shard, hashes, labels, pairs, uses)
   const { xor } = head
   head.firstTimes.set(firstTimes, first)
   xor.counts.set(counts, first)
@@ -154,15 +155,9 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
   xor.deltas.set(deltas, first)
   xor.windows.set(windows, first)
   xor.values.set(values, first * 2)
-  const open = packed ? unpackedOpen(counts, positions, openBytes!) : uint32s(openBytes!)
-  for (let i = 0, at = 0; i < n; i++) {
-    if (counts[i] === 0) continue
-    const length = xorBytes(positions[i]!)
-    head.restoreOpenChunk(first + i, open, at, length)
-    at += (length + 3) >>> 2
-  }
+  head.restoreOpenChunks(first, packed ? unpackedOpen(counts, positions, openBytes!) : uint32s(openBytes!))
   head.chunks.reserve(chunkTimes.length)
-  for (let i = 0, chunk = 0; i < n; i++) {
+  for (let i = 0, chunk = 0; chunk < chunkTimes.length; i++) {
     let newest = 0
     for (let k = 0; k < chunkCounts[i]!; k++, chunk++) {
       newest = head.chunks.restore(
@@ -232,18 +227,23 @@ function internPairs(head: Head, bytes: Uint8Array, count: number): Uint32Array 
   return pairs
 }
 
-/** Whether the list is `n` times a count and that many pair numbers. */
-function labelsFit(labels: Uint32Array, n: number, pairs: number): boolean {
+/** How many series have each pair; null where the list is not `n` times a count and that many pair numbers. */
+function pairUses(labels: Uint32Array, n: number, pairs: number): Uint32Array | null {
+  const uses = new Uint32Array(pairs)
   const { length } = labels
   let at = 0
   for (let i = 0; i < n; i++) {
-    if (at >= length) return false
+    if (at >= length) return null
     const count = labels[at]!
     const end = at + 1 + count
-    if (end > length || count >= labelPageEntries) return false
-    for (at++; at < end; at++) if (labels[at]! >= pairs) return false
+    if (end > length || count >= labelPageEntries) return null
+    for (at++; at < end; at++) {
+      const pair = labels[at]!
+      if (pair >= pairs) return null
+      uses[pair]!++
+    }
   }
-  return at === length
+  return at === length ? uses : null
 }
 
 function chunksFit(counts: Uint32Array, times: Float64Array, places: Uint32Array, segments: number): boolean {
