@@ -17,8 +17,8 @@ export type LaneSetup = Readonly<{
   residentBytesMax: number
   exemplarsMax: number
   snapshotEveryMs: number
-  /** Bytes of a shard's log that are worth a snapshot before its time. */
-  snapshotTailBytes: number
+  /** Replaying so much of a shard's log, in µs, is worth a snapshot before its time. */
+  snapshotTailUs: number
   /** Long work pauses after this time for records and requests; 0: after every step. */
   sliceMs: number
   /** Int32 per slot: not 0 = the request with this slot is no longer wanted. */
@@ -64,8 +64,8 @@ export type ToLane =
   | Readonly<{ kind: 'request'; id: number; slot: number; op: string; body: unknown }>
 
 export type FromLane =
-  /** Snapshots are loaded: replay each shard from behind `applied`. `publisher` is the newest this lane has seen. */
-  | Readonly<{ kind: 'opened'; shards: readonly Readonly<{ shard: number; applied: number }>[]; publisher: number }>
+  /** The shard's snapshot is loaded: replay it from behind `applied`. `publisher` is the newest epoch it has seen. */
+  | Readonly<{ kind: 'opened'; shard: number; applied: number; publisher: number }>
   /** (shard, offset) of applied records, in order; refusals of records that had any. */
   | Readonly<{ kind: 'applied'; offsets: Float64Array; refusals: ReadonlyMap<number, Uint32Array> | null }>
   /** A snapshot is durable: the log below `trimBefore` is not needed any more. */

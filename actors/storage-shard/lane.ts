@@ -1,8 +1,8 @@
 // A storage worker: the shards of one lane, their head and blocks, and everything that reads them. Runs in a worker thread or, in the
 // simulator, inline; what comes from outside (disk, clock, port) is given to it.
 //
-//   open: newest whole snapshot of every shard ─▶ `opened` ─▶ records replay ─▶ `caughtUp` ─▶ ready
-import { messageOf, PromhiveError } from '../../src/base/errors.ts'
+//   open: newest whole snapshot of every shard ─▶ `opened` of each ─▶ records replay ─▶ `caughtUp` ─▶ ready
+import { PromhiveError } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import { MetricsRegistry, type MetricFamily } from '../../src/base/metrics.ts'
 import type { Clock } from '../../src/ports/clock.ts'
@@ -18,10 +18,11 @@ import type { ActorHandle } from '../runtime/supervised.ts'
 import type { FromLane, LaneRecord, LaneSetup, ToLane } from './lane-protocol.ts'
 import { storageShard } from './machine.ts'
 import { countFields, publisherEpochs, Shard } from './shard.ts'
-import { loadSnapshot, removeSnapshotsAfter, shardDirectory, writeSnapshot } from './shard-files.ts'
+import { FileBuffer, loadSnapshot, shardDirectory, snapshotSizes } from './shard-files.ts'
 import { answerPagesMax } from './lane-answer.ts'
 import { LaneBlocks } from './lane-blocks.ts'
 import { LaneJobs } from './lane-jobs.ts'
+import { LaneSnapshots } from './lane-snapshots.ts'
 import { LaneTasks } from './lane-tasks.ts'
 import { SnapshotSchedule } from './snapshot-schedule.ts'
 import { laneRequests, type Answer, type RequestContext } from './lane-requests.ts'
@@ -79,26 +80,28 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const machines = new Map<number, ActorHandle<typeof storageShard>>()
   const metrics = new MetricsRegistry()
   const runtime = new ActorRuntime({ clock: ports.clock, random: ports.random, bus: null, logger: log, metrics })
-  /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
-  const snapshots = new Map<number, number>()
-  let newestPublisher = 0
+  const appliedAtStart = new Map<number, number>()
   const caughtUp = new Set<number>()
-  const damage = { snapshots: 0, snapshotWrites: 0, snapshotsWritten: 0 }
-  const schedule = new SnapshotSchedule(ports.clock, setup.snapshotTailBytes, (id) => machines.get(id)!.send({ type: 'logGrew' }))
+  let snapshotsDamaged = 0
+  const schedule = new SnapshotSchedule(ports.clock, setup.snapshotTailUs, (id) => machines.get(id)!.send({ type: 'logGrew' }))
+  const room = snapshotSizes(ports.disk, setup.dataDirectory, setup.shards)
+  // and for what comes next: what is not touched costs nothing
+  head.reserve(Math.ceil(room.series * 1.125))
+  chunks.reserve(room.chunks)
+  const buffer = new FileBuffer()
   for (const id of setup.shards) {
     const shard = new Shard(id, head, exemplars, log)
-    const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, onDamaged: () => damage.snapshots++ })
-    if (found !== null) {
-      shard.restore(found.state)
-      // shards are about equally large
-      if (shards.size === 0) head.reserve(head.count * (setup.shards.length - 1))
-    }
-    schedule.opened(id, found?.bytes ?? 0)
+    const found = loadSnapshot(ports.disk, setup.dataDirectory, { shard: id, head, log, buffer, onDamaged: () => snapshotsDamaged++ })
+    if (found !== null) shard.restore(found.state)
+    schedule.opened(id, found?.series ?? 0)
     chunks.sweep(id)
     shards.set(id, shard)
-    snapshots.set(id, shard.applied)
-    for (const publisher of shard.publishers.keys()) newestPublisher = Math.max(newestPublisher, publisher % publisherEpochs)
+    appliedAtStart.set(id, shard.applied)
+    const publisher = Array.from(shard.publishers.keys(), (key) => key % publisherEpochs).reduce((a, b) => Math.max(a, b), 0)
+    // its records are read while the others are loaded
+    send({ kind: 'opened', shard: id, applied: shard.applied, publisher })
   }
+  head.index()
   const jobs = new LaneJobs(ports.clock, setup.sliceMs)
   const nextTurn = ports.nextTurn ?? ((task: () => void) => void ports.clock.after(0, task))
   /** Requests that came while another ran: they are begun one a turn. */
@@ -138,29 +141,12 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     ports,
     log,
     pages: new SharedPages(answerPagesMax),
-    families: () => [...headFamilies(chunks, damage), ...metrics.families()],
+    families: () => [...headFamilies(chunks, snapshotsDamaged, snapshots), ...metrics.families()],
   }
 
-  const snapshot = (shard: Shard): void => {
-    const started = ports.clock.monotonicMs()
-    // a start reads the log from behind the snapshot: it would miss what is not done yet
-    if (shard.retiring !== null || !blocks.deletions.retry(shard.id)) return
-    try {
-      const bytes = writeSnapshot(ports.disk, setup.dataDirectory, shard.state())
-      damage.snapshotsWritten++
-      chunks.snapshotTaken(shard.id)
-      schedule.written(shard.id, bytes)
-      log.debug(
-        { shard: shard.id, applied: shard.applied, bytes, ms: Math.round(ports.clock.monotonicMs() - started) },
-        'head snapshot written',
-      )
-      send({ kind: 'snapshot', shard: shard.id, trimBefore: snapshots.get(shard.id)! + 1 })
-      snapshots.set(shard.id, shard.applied)
-    } catch (thrown) {
-      damage.snapshotWrites++
-      log.error({ shard: shard.id, err: messageOf(thrown) }, 'cannot write a head snapshot: the log is kept')
-    }
-  }
+  const { dataDirectory } = setup
+  const { disk, clock } = ports
+  const snapshots = new LaneSnapshots({ disk, dataDirectory, clock, jobs, chunks, blocks, schedule, log, send }, appliedAtStart)
   for (const [id, shard] of shards) {
     const machine = runtime.start({
       id: `shard ${id}`,
@@ -171,7 +157,9 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         snapshotEveryMs: setup.snapshotEveryMs,
         snapshotOffsetMs: (id * setup.snapshotEveryMs) / setup.shardsTotal,
         isReplaying: !caughtUp.has(id),
-        snapshot: () => snapshot(shard),
+        snapshot: () => snapshots.start(shard, () => machines.get(id)!.send({ type: 'snapshotEnded' })),
+        giveUpSnapshot: () => snapshots.giveUp(shard),
+        lastSnapshot: () => snapshots.now(shard),
         cut: () => blocks.startCut(shard, () => machines.get(id)!.send({ type: 'cutEnded' })),
       }),
       stopEvent: { type: 'close' },
@@ -215,9 +203,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       case 'regressed':
         shards.get(given.shard)!.regress(given.last)
         blocks.deletions.regress(given.shard, given.last)
-        snapshots.set(given.shard, given.last)
-        removeSnapshotsAfter(ports.disk, setup.dataDirectory, given.shard, given.last)
-        snapshot(shards.get(given.shard)!)
+        snapshots.regressed(shards.get(given.shard)!, given.last)
         return
       case 'caughtUp':
         startBehindBlocks(shards.get(given.shard)!)
@@ -231,7 +217,6 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     }
   }
   port.onMessage((message) => heard(message as ToLane, false))
-  send({ kind: 'opened', shards: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })), publisher: newestPublisher })
 }
 
 /** Applies records in order. */
@@ -249,8 +234,10 @@ function apply(
   records.forEach((record, i) => {
     const shard = shards.get(record.shard)!
     refusals.length = 0
+    const before = sum(counts)
+    const created = shard.head.seriesCreated
     shard.apply(record.offset, record.publisher, record.sequence, record.bytes, counts, refusals)
-    schedule.applied(record.shard, record.bytes.length)
+    schedule.applied(record.shard, sum(counts) - before, shard.head.seriesCreated - created)
     offsets[i * 2] = record.shard
     offsets[i * 2 + 1] = record.offset
     if (refusals.length > 0) (refused ??= new Map()).set(i * 2, Uint32Array.from(refusals))
@@ -304,10 +291,7 @@ function answer(request: LaneRequest, parts: AnswerParts): void {
   }
 }
 
-function headFamilies(
-  chunks: ChunkStore,
-  damage: Readonly<{ snapshots: number; snapshotWrites: number; snapshotsWritten: number }>,
-): MetricFamily[] {
+function headFamilies(chunks: ChunkStore, snapshotsDamaged: number, { written, failed }: LaneSnapshots): MetricFamily[] {
   const counter = (name: string, help: string, value: number): MetricFamily => ({
     name,
     help,
@@ -318,15 +302,15 @@ function headFamilies(
   const checkpoints = (name: string, help: string, value: number): MetricFamily =>
     counter(`prometheus_tsdb_checkpoint_${name}_total`, help, value)
   return [
-    checkpoints('creations', 'Total number of checkpoint creations attempted.', damage.snapshotsWritten + damage.snapshotWrites),
-    checkpoints('creations_failed', 'Total number of checkpoint creations that failed.', damage.snapshotWrites),
-    checkpoints('deletions', 'Total number of checkpoint deletions attempted.', damage.snapshotsWritten),
+    checkpoints('creations', 'Total number of checkpoint creations attempted.', written + failed),
+    checkpoints('creations_failed', 'Total number of checkpoint creations that failed.', failed),
+    checkpoints('deletions', 'Total number of checkpoint deletions attempted.', written),
     checkpoints('deletions_failed', 'Total number of checkpoint deletions that failed.', 0),
     counter('prometheus_tsdb_mmap_chunk_corruptions_total', 'Total number of memory-mapped chunk corruptions.', chunks.segmentsLost),
-    counter('prometheus_tsdb_snapshot_replay_error_total', 'Total number snapshot replays that failed.', damage.snapshots),
+    counter('prometheus_tsdb_snapshot_replay_error_total', 'Total number snapshot replays that failed.', snapshotsDamaged),
     counter('promhive_head_chunks_lost_total', 'Full chunks of the head that were lost to damaged files.', chunks.chunksLost),
     counter('promhive_head_chunk_writes_failed_total', 'Writes of full head chunks that failed.', chunks.failedWrites),
-    counter('promhive_head_snapshots_failed_total', 'Head snapshots that could not be written.', damage.snapshotWrites),
+    counter('promhive_head_snapshots_failed_total', 'Head snapshots that could not be written.', failed),
   ]
 }
 
@@ -342,4 +326,11 @@ function laneLogger(send: (message: FromLane) => void, fields: Readonly<Record<s
     error: at('error'),
     child: (more) => laneLogger(send, { ...fields, ...more }),
   }
+}
+
+/** Samples that were looked at, whatever became of them. */
+function sum(counts: Float64Array): number {
+  let samples = 0
+  for (let i = 0; i < counts.length; i++) samples += counts[i]!
+  return samples
 }

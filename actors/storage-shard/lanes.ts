@@ -107,7 +107,7 @@ export class Lanes {
 
   async #start(running: Running): Promise<void> {
     const { compute, entry, setup, log } = this.#options
-    const opened = Promise.withResolvers<void>()
+    const opened = new Map(running.shards.map((shard) => [shard, Promise.withResolvers<void>()]))
     const lane = await compute.start(
       entry,
       { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags, labelStamps: this.#stamps } satisfies LaneSetup,
@@ -115,12 +115,12 @@ export class Lanes {
     )
     running.lane = lane
     running.startedMs = this.#options.clock.monotonicMs()
-    lane.onMessage((message) => this.#heard(running, message as FromLane, opened.resolve))
-    await opened.promise
-    const ends = running.shards.map((shard) => ({ shard, end: log.end(shard) }))
-    for (const { shard, end } of ends) this.replay.total += Math.max(0, end - running.applied.get(shard)!)
+    lane.onMessage((message) => this.#heard(running, message as FromLane, (shard) => opened.get(shard)!.resolve()))
     await Promise.all(
-      ends.map(async ({ shard, end }) => {
+      Array.from(opened, async ([shard, { promise }]) => {
+        await promise
+        const end = log.end(shard)
+        this.replay.total += Math.max(0, end - running.applied.get(shard)!)
         this.#follow(running, shard, running.applied.get(shard)! + 1)
         while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
         this.#send(running, { kind: 'caughtUp', shard })
@@ -184,12 +184,12 @@ export class Lanes {
     running.lane?.send(message, transfer)
   }
 
-  #heard(running: Running, message: FromLane, opened: () => void): void {
+  #heard(running: Running, message: FromLane, opened: (shard: number) => void): void {
     switch (message.kind) {
       case 'opened':
-        for (const { shard, applied } of message.shards) running.applied.set(shard, applied)
+        running.applied.set(message.shard, message.applied)
         this.publisher = Math.max(this.publisher, message.publisher)
-        opened()
+        opened(message.shard)
         return
       case 'applied': {
         const { offsets, refusals } = message

@@ -4,9 +4,10 @@ import { setup } from 'xstate'
  * One storage shard's life in its worker. What it owns (series, chunks, blocks) is in Shard; the machine says when.
  *
  *   starting ──▶ replaying, or ready where a machine before this one has got there
- *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──▶ ready        close ──▶ closed (final), from anywhere, with a last snapshot
- *                             │    or logGrew
- *                             └──windowPassed──▶ cutting ──cutEnded──▶ snapshotting
+ *   replaying ──caughtUp──▶ ready ──after untilSnapshot──▶ snapshotting ──snapshotEnded──▶ ready     close ──▶ closed (final), from anywhere,
+ *                             │    or logGrew                    │                                            with a last snapshot
+ *                             └──windowPassed──▶ cutting ◀───────┘ windowPassed: the snapshot is given up
+ *                                                   └──cutEnded──▶ snapshotting
  *
  * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
  */
@@ -14,10 +15,12 @@ export const storageShard = setup({
   types: {
     input: {} as ShardMachineInput,
     context: {} as ShardMachineInput,
-    events: {} as { type: 'caughtUp' } | { type: 'logGrew' } | { type: 'windowPassed' } | { type: 'cutEnded' } | { type: 'close' },
+    events: {} as { type: 'caughtUp' | 'logGrew' | 'snapshotEnded' | 'windowPassed' | 'cutEnded' | 'close' },
   },
   actions: {
     snapshot: ({ context }) => context.snapshot(),
+    giveUpSnapshot: ({ context }) => context.giveUpSnapshot(),
+    lastSnapshot: ({ context }) => context.lastSnapshot(),
     cut: ({ context }) => context.cut(),
   },
   delays: {
@@ -33,9 +36,9 @@ export const storageShard = setup({
     starting: { always: [{ guard: ({ context }) => context.isReplaying, target: 'replaying' }, { target: 'ready' }] },
     replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
     ready: { after: { untilSnapshot: 'snapshotting' }, on: { logGrew: 'snapshotting', windowPassed: 'cutting' } },
-    snapshotting: { entry: 'snapshot', always: 'ready' },
+    snapshotting: { entry: 'snapshot', exit: 'giveUpSnapshot', on: { snapshotEnded: 'ready', windowPassed: 'cutting' } },
     cutting: { entry: 'cut', on: { cutEnded: 'snapshotting' } },
-    closed: { type: 'final', entry: 'snapshot' },
+    closed: { type: 'final', entry: 'lastSnapshot' },
   },
 })
 
@@ -44,8 +47,12 @@ export type ShardMachineInput = Readonly<{
   snapshotEveryMs: number
   snapshotOffsetMs: number
   isReplaying: boolean
-  /** Writes a snapshot of the shard and tells how far the log may be trimmed. */
+  /** Begins to write a snapshot of the shard; `snapshotEnded` is sent when that is over. How far the log may be trimmed is told. */
   snapshot: () => void
+  /** Called when it is over, or is to be. */
+  giveUpSnapshot: () => void
+  /** Writes one now. */
+  lastSnapshot: () => void
   /** Begins to cut the windows that have passed into blocks; `cutEnded` is sent when that is over. */
   cut: () => void
 }>

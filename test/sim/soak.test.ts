@@ -27,7 +27,7 @@ const options: WorldOptions = {
   blockSegmentBytesMax: 512 << 20,
   staleSeriesCompactionThreshold: 0,
   sliceMs: 8,
-  snapshotTailBytes: 64 << 10,
+  snapshotTailUs: 4_000,
 }
 
 /** Counters, constants and noise. */

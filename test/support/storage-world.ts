@@ -21,7 +21,7 @@ export type WorldOptions = Readonly<{
   outOfOrderTimeWindowMs: number
   staleSeriesCompactionThreshold: number
   sliceMs: number
-  snapshotTailBytes: number
+  snapshotTailUs: number
   /** Default: one that lives as long as the storage. */
   compute?: Compute
 }>
@@ -38,7 +38,7 @@ export const smallWorld: WorldOptions = {
   outOfOrderTimeWindowMs: 0,
   staleSeriesCompactionThreshold: 0,
   sliceMs: 0,
-  snapshotTailBytes: 4 << 10,
+  snapshotTailUs: 300,
 }
 
 /** A machine: its disk lives on, everything else is new at every `open`. */

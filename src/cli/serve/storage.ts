@@ -40,8 +40,8 @@ export type StorageOptions = Readonly<{
   staleSeriesCompactionThreshold: number
   /** How long a storage worker may work on blocks before it looks at records and requests; 0: a step. */
   sliceMs?: number
-  /** Bytes of a shard's log that are worth a snapshot before its time. */
-  snapshotTailBytes?: number
+  /** Replaying so much of a shard's log, in µs, is worth a snapshot before its time. */
+  snapshotTailUs?: number
 }>
 /** What a new configuration may change while the storage runs. */
 export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs' | 'staleSeriesCompactionThreshold'>
@@ -90,7 +90,7 @@ const layoutShape = object({
 type Layout = Omit<ReturnType<typeof layoutShape>, 'check'>
 
 const snapshotEveryMs = 5 * 60_000
-const snapshotTailBytes = 256 << 10
+const snapshotTailUs = 10_000
 /** A scrape does not need its samples at once: its batch waits for those of others, and the log is synced a few times a second at most for them. */
 const lingerMs = 250
 const appliedWaitMs = 5_000
@@ -144,7 +144,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
         residentBytesMax: Math.floor(residentBytesMax / options.lanes),
         exemplarsMax: Math.floor(options.exemplarsMax / options.lanes),
         snapshotEveryMs,
-        snapshotTailBytes: options.snapshotTailBytes ?? snapshotTailBytes,
+        snapshotTailUs: options.snapshotTailUs ?? snapshotTailUs,
         sliceMs: options.sliceMs ?? sliceMs,
         blocks: options.blocks,
       },

@@ -7,6 +7,7 @@
 // the segment's bytes, then their CRC32C <u32 LE>; written once, when the segment is full or a snapshot needs it.
 import { crc32c } from '../../base/crc32c.ts'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
+import { finishSteps, type Steps } from '../../base/steps.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { growTo } from '../../base/grow-column.ts'
 import { nextCapacity } from './columns.ts'
@@ -80,13 +81,7 @@ export class ChunkStore {
       this.#free = this.previous[entry]!
     } else {
       entry = this.#count++
-      if (entry >= this.places.length) {
-        const capacity = nextCapacity(this.places.length, this.#count)
-        this.minTimes = growTo(this.minTimes, capacity)
-        this.spans = growTo(this.spans, capacity)
-        this.places = growTo(this.places, capacity)
-        this.previous = growTo(this.previous, capacity)
-      }
+      if (entry >= this.places.length) this.#grow(nextCapacity(this.places.length, this.#count))
     }
     const size = Math.ceil((bytes.length + 4) / unit) * unit
     let index = this.#open.get(shard)
@@ -142,16 +137,36 @@ export class ChunkStore {
     if (segment.chunks === 0 && this.#open.get(segment.shard) !== index) this.#drop(index)
   }
 
-  /** Writes what is not in files yet; returns the shard's segments, for its snapshot. */
-  save(shard: number): { index: number; file: number; used: number }[] {
+  /**
+   * Writes what is not in files yet; gives the shard's segments as they are at the first step, for its snapshot. No chunk of the shard may be released
+   * between the steps.
+   */
+  *save(shard: number): Steps<{ index: number; file: number; used: number }[]> {
     const out: { index: number; file: number; used: number }[] = []
+    const unsaved: Segment[] = []
     this.#segments.forEach((segment, index) => {
       if (segment === null || segment.shard !== shard || segment.lost) return
-      if (segment.saved < segment.used) this.#write(segment)
+      if (segment.saved < segment.used) unsaved.push(segment)
       out.push({ index, file: segment.file, used: segment.used })
     })
+    for (const segment of unsaved) {
+      // it may have gone to its file meanwhile, to keep the budget
+      if (segment.bytes !== null && segment.saved < segment.used) yield* this.#write(segment, '.snapshot.tmp')
+    }
     this.#disk.syncDirectory(this.#directoryOf(shard))
     return out
+  }
+
+  /** Makes room for more chunks, so that the table grows once. */
+  reserve(chunks: number): void {
+    if (this.#count + chunks > this.places.length) this.#grow(this.#count + chunks)
+  }
+
+  #grow(capacity: number): void {
+    this.minTimes = growTo(this.minTimes, capacity)
+    this.spans = growTo(this.spans, capacity)
+    this.places = growTo(this.places, capacity)
+    this.previous = growTo(this.previous, capacity)
   }
 
   /** Takes over a segment that a snapshot names; its chunks are then added by `restore`. */
@@ -165,13 +180,7 @@ export class ChunkStore {
   /** Enters a chunk that lies in an adopted segment. */
   restore(segment: number, unitOffset: number, minTime: number, span: number, previous: number): number {
     const entry = this.#count++
-    if (entry >= this.places.length) {
-      const capacity = nextCapacity(this.places.length, this.#count)
-      this.minTimes = growTo(this.minTimes, capacity)
-      this.spans = growTo(this.spans, capacity)
-      this.places = growTo(this.places, capacity)
-      this.previous = growTo(this.previous, capacity)
-    }
+    if (entry >= this.places.length) this.#grow(nextCapacity(this.places.length, this.#count))
     this.minTimes[entry] = minTime
     this.spans[entry] = span
     this.places[entry] = ((segment << 16) | unitOffset) >>> 0
@@ -278,19 +287,24 @@ export class ChunkStore {
     return `${this.#directoryOf(segment.shard)}/${fileName(segment.file)}`
   }
 
-  #write(segment: Segment): void {
-    const out = new Uint8Array(segment.used + 4)
-    out.set(segment.bytes!.subarray(0, segment.used))
-    new DataView(out.buffer).setUint32(segment.used, crc32c(out, 0, segment.used), true)
+  *#write(segment: Segment, temporary: string): Steps {
+    const { used } = segment
+    const out = new Uint8Array(used + 4)
+    out.set(segment.bytes!.subarray(0, used))
+    new DataView(out.buffer).setUint32(used, crc32c(out, 0, used), true)
     const path = this.#path(segment)
     this.#disk.makeDirectory(this.#directoryOf(segment.shard))
     // the file may hold an earlier, shorter state that a snapshot names: it is replaced whole, and only by what is durable
-    this.#disk.write(`${path}.tmp`, out)
-    const file = this.#disk.open(`${path}.tmp`, 'append')
-    file.syncNow()
-    file.close()
-    this.#disk.rename(`${path}.tmp`, path)
-    segment.saved = segment.used
+    const file = this.#disk.open(path + temporary, 'create')
+    try {
+      file.write(out, 0)
+      if ((yield () => file.sync()) !== true) file.syncNow()
+    } finally {
+      file.close()
+    }
+    if (segment.saved >= used) return this.#disk.remove(path + temporary)
+    this.#disk.rename(path + temporary, path)
+    segment.saved = used
   }
 
   #read(segment: Segment): Uint8Array {
@@ -328,7 +342,7 @@ export class ChunkStore {
       const segment = this.#segments[oldest]!
       if (segment.saved < segment.used) {
         try {
-          this.#write(segment)
+          finishSteps(this.#write(segment, '.tmp'))
         } catch (thrown) {
           // a full disk must not stop the head: the budget is exceeded until there is room
           this.failedWrites++

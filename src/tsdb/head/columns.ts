@@ -15,6 +15,10 @@ export class ByteArena {
   /** Per class: the next address never used in its newest page, and how many follow it. */
   readonly #fresh = new Uint32Array(classes)
   readonly #left = new Uint32Array(classes)
+  readonly #words: Uint32Array[] = []
+  /** Ranges given back while somebody still reads what was there: class of each, then its address. */
+  #held: number[] = []
+  #holders = 0
 
   /** Zeroed bytes of the class. */
   allocate(sizeClass: number): number {
@@ -28,7 +32,9 @@ export class ByteArena {
     if (this.#left[sizeClass] === 0) {
       this.#fresh[sizeClass] = this.pages.length * pageUnits
       this.#left[sizeClass] = pageUnits / units
-      this.pages.push(new Uint8Array(pageBytes))
+      const page = new Uint8Array(pageBytes)
+      this.pages.push(page)
+      this.#words.push(new Uint32Array(page.buffer))
     }
     const address = this.#fresh[sizeClass]!
     this.#fresh[sizeClass] = address + units
@@ -36,11 +42,26 @@ export class ByteArena {
     return address
   }
   release(address: number, sizeClass: number): void {
-    this.#free[sizeClass]!.push(address)
+    if (this.#holders > 0) this.#held.push(sizeClass, address)
+    else this.#free[sizeClass]!.push(address)
+  }
+  /** What is given back from now on keeps its bytes until the function it returns is called. */
+  hold(): () => void {
+    this.#holders++
+    return () => {
+      if (--this.#holders > 0) return
+      const held = this.#held
+      this.#held = []
+      for (let i = 0; i < held.length; i += 2) this.release(held[i + 1]!, held[i]!)
+    }
   }
   /** The page an address lies in; `offset` is where it starts there. */
   page(address: number): Uint8Array {
     return this.pages[(address / pageUnits) | 0]!
+  }
+  /** The same page, four bytes an entry. */
+  words(address: number): Uint32Array {
+    return this.#words[(address / pageUnits) | 0]!
   }
   offset(address: number): number {
     return (address % pageUnits) * unit

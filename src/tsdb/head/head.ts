@@ -19,6 +19,7 @@ import { isFloatChunk, OpenHistogramChunk } from '../chunks/open-histogram.ts'
 import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from '../chunks/xor-append.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import { arenaBytesMax, ByteArena, classBytes, nextCapacity } from './columns.ts'
+import { LabelLists } from './label-lists.ts'
 import { LabelPairs } from './label-pairs.ts'
 import { OutOfOrder } from './out-of-order.ts'
 import { Postings } from './postings.ts'
@@ -75,18 +76,16 @@ export class Head {
   newestChunk = new Uint32Array(256)
   #chunkAt = new Uint32Array(256)
   #chunkClass = new Uint8Array(256)
-  #labelsAt = new Uint32Array(256)
-  /** Pages of [count, pair id…] per series. */
-  readonly #labelPages: Uint32Array[] = []
-  #labelsUsed = labelPageEntries
-  /** Places that removed series have left, by how many pairs they hold. */
-  readonly #freeLabels: number[][] = []
+  readonly labelLists = new LabelLists()
   readonly #freeSeries: number[] = []
   #table = new Uint32Array(1024)
-  readonly #arena = new ByteArena()
+  /** Of open XOR chunks. */
+  readonly arena = new ByteArena()
   /** Open histogram chunks, by series. */
   readonly #histograms = new Map<number, OpenHistogramChunk>()
   readonly #pairScratch: number[] = []
+  /** Called before a sample goes into an open histogram chunk. */
+  readonly beforeHistogram = new Set<(series: number, open: OpenHistogramChunk) => void>()
 
   constructor(chunks: ChunkStore, options: HeadOptions) {
     this.chunks = chunks
@@ -109,15 +108,14 @@ export class Head {
     const mask = this.#table.length - 1
     let slot = hash & mask
     for (let entry = this.#table[slot]!; entry !== 0; entry = this.#table[(slot = (slot + 1) & mask)]!) {
-      if (this.hashes[entry - 1] === hash && this.#hasPairs(entry - 1, pairs)) return entry - 1
+      if (this.hashes[entry - 1] === hash && this.labelLists.equals(entry - 1, pairs)) return entry - 1
     }
     return this.#create(hash, pairs, shard)
   }
 
   labels(series: number): Labels {
-    const at = this.#labelsAt[series]!
-    const page = this.#labelPages[at >>> labelPageBits]!
-    const start = at & (labelPageEntries - 1)
+    const page = this.labelLists.page(series)
+    const start = this.labelLists.start(series)
     const n = page[start]!
     const out = new Array<string>(n * 2)
     for (let k = 0; k < n; k++) {
@@ -130,9 +128,8 @@ export class Head {
 
   /** Pair ids of a series, in order of their names: a view. */
   pairsOf(series: number): Uint32Array {
-    const at = this.#labelsAt[series]!
-    const start = at & (labelPageEntries - 1)
-    const page = this.#labelPages[at >>> labelPageBits]!
+    const page = this.labelLists.page(series)
+    const start = this.labelLists.start(series)
     return page.subarray(start + 1, start + 1 + page[start]!)
   }
 
@@ -142,9 +139,8 @@ export class Head {
 
   /** Appends `{"name":"value",…}`. */
   writeLabelsJson(series: number, into: JsonBytes): void {
-    const at = this.#labelsAt[series]!
-    const page = this.#labelPages[at >>> labelPageBits]!
-    const start = at & (labelPageEntries - 1)
+    const page = this.labelLists.page(series)
+    const start = this.labelLists.start(series)
     const end = start + 1 + page[start]!
     into.byte(123)
     for (let k = start + 1; k < end; k++) {
@@ -184,6 +180,7 @@ export class Head {
     if (time <= last) return time === last ? outcome.duplicate : outcome.outOfOrder
     if (this.xor.counts[series]! > 0) this.closeChunk(series)
     const open = this.#histograms.get(series)
+    if (open !== undefined) for (const look of this.beforeHistogram) look(series, open)
     if (open === undefined) this.#histograms.set(series, OpenHistogramChunk.start(time, histogram, null))
     else if (
       open.count >= this.options.samplesPerChunk ||
@@ -234,15 +231,15 @@ export class Head {
     }
     if (this.xor.counts[series] === 0) return
     this.#keepChunk(series, chunkEncoding.xor, this.openChunk(series), this.firstTimes[series]!, this.xor.times[series]!)
-    this.#arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
+    this.arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
     this.xor.counts[series] = 0
   }
 
   /** Bytes of the open XOR chunk, with its sample count: a view that is good until the series is next appended to. */
   openChunk(series: number): Uint8Array {
     const address = this.#chunkAt[series]!
-    const offset = this.#arena.offset(address)
-    return this.#arena.page(address).subarray(offset, offset + this.xor.byteLength(series))
+    const offset = this.arena.offset(address)
+    return this.arena.page(address).subarray(offset, offset + this.xor.byteLength(series))
   }
 
   openHistogram(series: number): OpenHistogramChunk | undefined {
@@ -262,7 +259,7 @@ export class Head {
   #addToChunk(series: number, n: number, time: number, high: number, low: number): void {
     const { xor } = this
     if (n === 0) {
-      this.#chunkAt[series] = this.#arena.allocate(0)
+      this.#chunkAt[series] = this.arena.allocate(0)
       this.#chunkClass[series] = 0
       this.firstTimes[series] = time
       xor.clear(series)
@@ -275,16 +272,16 @@ export class Head {
       if (xor.positions[series]! + need > classBytes(sizeClass) * 8) this.#growChunk(series, sizeClass)
     }
     const address = this.#chunkAt[series]!
-    appendXor(xor, series, this.#arena.page(address), this.#arena.offset(address), time, high, low)
+    appendXor(xor, series, this.arena.page(address), this.arena.offset(address), time, high, low)
   }
 
   #growChunk(series: number, sizeClass: number): void {
     assert(classBytes(sizeClass) < arenaBytesMax, `an open chunk needs more than ${arenaBytesMax} bytes`)
     const from = this.#chunkAt[series]!
-    const to = this.#arena.allocate(sizeClass + 1)
-    const start = this.#arena.offset(from)
-    this.#arena.page(to).set(this.#arena.page(from).subarray(start, start + this.xor.byteLength(series)), this.#arena.offset(to))
-    this.#arena.release(from, sizeClass)
+    const to = this.arena.allocate(sizeClass + 1)
+    const start = this.arena.offset(from)
+    this.arena.page(to).set(this.arena.page(from).subarray(start, start + this.xor.byteLength(series)), this.arena.offset(to))
+    this.arena.release(from, sizeClass)
     this.#chunkAt[series] = to
     this.#chunkClass[series] = sizeClass + 1
   }
@@ -361,7 +358,7 @@ export class Head {
     this.views.beforeRemoval()
     if (this.#histograms.delete(series)) {
       // its open chunk was the list
-    } else if (this.xor.counts[series]! > 0) this.#arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
+    } else if (this.xor.counts[series]! > 0) this.arena.release(this.#chunkAt[series]!, this.#chunkClass[series]!)
     this.#dropChunks(series, Infinity)
     this.xor.clear(series)
     this.xor.times[series] = -Infinity
@@ -391,9 +388,7 @@ export class Head {
   }
 
   #remove(series: number): void {
-    const at = this.#labelsAt[series]!
-    const count = this.#labelPages[at >>> labelPageBits]![at & (labelPageEntries - 1)]!
-    ;(this.#freeLabels[count] ??= []).push(at)
+    this.labelLists.release(series)
     this.alive[series] = 0
     this.xor.times[series] = -Infinity
     this.#freeSeries.push(series)
@@ -402,30 +397,14 @@ export class Head {
     this.seriesRemoved++
   }
 
-  #hasPairs(series: number, pairs: readonly number[]): boolean {
-    const at = this.#labelsAt[series]!
-    const page = this.#labelPages[at >>> labelPageBits]!
-    const start = at & (labelPageEntries - 1)
-    if (page[start] !== pairs.length) return false
-    for (let k = 0; k < pairs.length; k++) if (page[start + 1 + k] !== pairs[k]) return false
-    return true
-  }
-
   #create(hash: number, pairs: readonly number[], shard: number): number {
     let series = this.#freeSeries.pop()
     if (series === undefined) {
       series = this.count++
       if (series >= this.alive.length) this.#grow(series + 1)
     }
-    const labelsAt = this.#placeLabels(pairs.length)
-    const page = this.#labelPages[labelsAt >>> labelPageBits]!
-    let at = labelsAt & (labelPageEntries - 1)
-    page[at++] = pairs.length
-    for (const pair of pairs) {
-      page[at++] = pair
-      this.postings.add(pair, series)
-    }
-    this.#labelsAt[series] = labelsAt
+    this.labelLists.set(series, pairs)
+    for (const pair of pairs) this.postings.add(pair, series)
     this.alive[series] = 1
     this.shards[series] = shard
     this.hashes[series] = hash
@@ -441,20 +420,6 @@ export class Head {
     return series
   }
 
-  /** A place for a count and that many pairs. */
-  #placeLabels(count: number): number {
-    const free = this.#freeLabels[count]?.pop()
-    if (free !== undefined) return free
-    if (this.#labelsUsed + count + 1 > labelPageEntries) {
-      assert(count < labelPageEntries, `a series has ${count} labels`)
-      this.#labelPages.push(new Uint32Array(labelPageEntries))
-      this.#labelsUsed = 0
-    }
-    const place = (this.#labelPages.length - 1) * labelPageEntries + this.#labelsUsed
-    this.#labelsUsed += count + 1
-    return place
-  }
-
   #place(series: number): void {
     const mask = this.#table.length - 1
     let slot = this.hashes[series]! & mask
@@ -463,12 +428,19 @@ export class Head {
   }
 
   #rehash(size: number): void {
-    this.#table = new Uint32Array(size)
-    for (let series = 0; series < this.count; series++) if (this.alive[series] === 1) this.#place(series)
+    const table = new Uint32Array(size)
+    const mask = size - 1
+    const { alive, hashes, count } = this
+    for (let series = 0; series < count; series++) {
+      if (alive[series] === 0) continue
+      let slot = hashes[series]! & mask
+      while (table[slot] !== 0) slot = (slot + 1) & mask
+      table[slot] = series + 1
+    }
+    this.#table = table
   }
 
-  #grow(need: number): void {
-    const n = nextCapacity(this.alive.length, need)
+  #grow(need: number, n = nextCapacity(this.alive.length, need)): void {
     this.alive = growTo(this.alive, n)
     this.shards = growTo(this.shards, n)
     this.hashes = growTo(this.hashes, n)
@@ -478,7 +450,7 @@ export class Head {
     this.newestChunk = growTo(this.newestChunk, n)
     this.#chunkAt = growTo(this.#chunkAt, n)
     this.#chunkClass = growTo(this.#chunkClass, n)
-    this.#labelsAt = growTo(this.#labelsAt, n)
+    this.labelLists.grow(n)
   }
 
   /** Series with an open chunk. */
@@ -521,69 +493,73 @@ export class Head {
     const perSeries = 1 + 2 + 4 + 8 + 32 + 2 + 4 + 4 + 1 + 4
     return {
       series: this.alive.length * perSeries + this.#table.length * 4,
-      labels: this.#labelPages.length * labelPageEntries * 4 + this.pairs.byteLength,
+      labels: this.labelLists.byteLength + this.pairs.byteLength,
       postings: this.postings.byteLength,
-      open_chunks: this.#arena.byteLength,
+      open_chunks: this.arena.byteLength,
       full_chunks: this.chunks.residentBytes,
     }
   }
 
   // ---- snapshots: the state of an open chunk besides its bytes
 
-  /** Puts back an open chunk that a snapshot kept, bytes[from, to); its XOR state is set by the caller. */
-  restoreOpenChunk(series: number, bytes: Uint8Array, from: number, to: number): void {
-    let sizeClass = 0
-    while (classBytes(sizeClass) < to - from) sizeClass++
-    const address = this.#arena.allocate(sizeClass)
-    const page = this.#arena.page(address)
-    for (let i = from, at = this.#arena.offset(address); i < to; i++) page[at++] = bytes[i]! // a million views would cost more
-    this.#chunkAt[series] = address
-    this.#chunkClass[series] = sizeClass
+  /** Where the open chunk lies in `arenaPage`; good until `holdOpenChunks` is undone. */
+  openChunkAt(series: number): number {
+    return this.#chunkAt[series]!
+  }
+  /** Room of open chunks that close or move from now on is not used again before the function it returns is called. */
+  holdOpenChunks(): () => void {
+    return this.arena.hold()
+  }
+  get openHistograms(): ReadonlyMap<number, OpenHistogramChunk> {
+    return this.#histograms
   }
 
-  /** Makes room for more series, so that columns and table grow once. */
+  /** Puts back the open chunks that a snapshot kept, one after the other, each in whole words; XOR states of the series from `first` on are there already. */
+  restoreOpenChunks(first: number, words: Uint32Array): void {
+    const { arena, xor, count } = this
+    for (let series = first, from = 0; series < count; series++) {
+      if (xor.counts[series] === 0) continue
+      const bytes = xor.byteLength(series)
+      let sizeClass = 0
+      while (classBytes(sizeClass) < bytes) sizeClass++
+      const address = arena.allocate(sizeClass)
+      const page = arena.words(address)
+      const end = from + ((bytes + 3) >>> 2)
+      for (let at = arena.offset(address) >>> 2; from < end; at++) page[at] = words[from++]! // a million views would cost more
+      this.#chunkAt[series] = address
+      this.#chunkClass[series] = sizeClass
+    }
+  }
+
+  /** Makes room for more series, so that columns grow once. */
   reserve(series: number): void {
-    const need = this.count + series
-    if (need > this.alive.length) this.#grow(need)
-    const size = 2 ** Math.ceil(Math.log2(need * 2))
-    if (size > this.#table.length) this.#rehash(size)
+    if (this.count + series > this.alive.length) this.#grow(this.count + series, this.count + series)
   }
 
   /**
-   * Enters the series that a snapshot kept; returns the number of the first, the others follow it. Their columns are the caller's to set.
-   * @param labels per series the count of its pairs and their places in `pairs`, the ids of this head.
+   * Enters the series that a snapshot kept; returns the number of the first, the others follow it. Their columns are the caller's to set, and
+   * nobody finds them before `index` is called.
+   * @param labels per series the count of its pairs and their places in `pairs`, the ids of this head. @param uses how many series have each of the pairs.
    */
-  restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array): number {
+  restoreSeries(shard: number, hashes: Uint32Array, labels: Uint32Array, pairs: Uint32Array, uses: Uint32Array): number {
     const n = hashes.length
     const first = this.count
     this.reserve(n)
-    // series by pair: counted, then placed, so that each posting list is extended once
-    const ends = new Uint32Array(pairs.length + 1)
-    for (let at = 0; at < labels.length;) for (const end = at + labels[at++]! + 1; at < end; at++) ends[labels[at]! + 1]!++
-    for (let pair = 1; pair < ends.length; pair++) ends[pair]! += ends[pair - 1]!
-    const lists = new Uint32Array(labels.length - n)
-    for (let i = 0, at = 0; i < n; i++) {
-      const count = labels[at++]!
-      const place = this.#placeLabels(count)
-      this.#labelsAt[first + i] = place
-      const page = this.#labelPages[place >>> labelPageBits]!
-      let to = place & (labelPageEntries - 1)
-      page[to++] = count
-      for (const end = at + count; at < end; at++) {
-        const local = labels[at]!
-        page[to++] = pairs[local]!
-        lists[ends[local]!++] = first + i
-      }
-    }
-    for (let pair = 0, from = 0; pair < pairs.length; from = ends[pair++]!) this.postings.addAll(pairs[pair]!, lists, from, ends[pair]!)
+    this.postings.expect(pairs, uses)
+    this.labelLists.setAll(first, n, labels, pairs)
     this.count += n
     this.live += n
     this.seriesCreated += n
     this.alive.fill(1, first, this.count)
     this.shards.fill(shard, first, this.count)
     this.hashes.set(hashes, first)
-    for (let series = first; series < this.count; series++) this.#place(series)
     return first
+  }
+
+  /** Makes the table and the posting lists of a head whose series all come from snapshots. */
+  index(): void {
+    this.postings.build(this.count, this.pairs.count, this.labelLists)
+    this.#rehash(2 ** Math.ceil(Math.log2(Math.max(512, this.live + 1) * 2)))
   }
 
   restoreHistogram(series: number, open: OpenHistogramChunk): void {
@@ -593,6 +569,3 @@ export class Head {
 
 /** Looked at between two pauses. */
 const seriesPerStep = 8192
-
-const labelPageBits = 16
-const labelPageEntries = 1 << labelPageBits

@@ -4,6 +4,7 @@
 //   lengths  Uint32Array[pairs]      places  Uint32Array[pairs]   length 1: the series; ≤ longest: arena address; else index into `long`
 import { growTo } from '../../base/grow-column.ts'
 import { nextCapacity } from './columns.ts'
+import type { LabelLists } from './label-lists.ts'
 
 const pageEntries = 1 << 16
 /** The longest list kept in the arena; classes are 4, 8, … 4096 entries. */
@@ -62,39 +63,44 @@ export class Postings {
     list[at + n] = series
   }
 
-  /** Adds list[from, to), ascending, at once. */
-  addAll(pair: number, series: Uint32Array, from: number, to: number): void {
-    if (to - from <= 1) {
-      if (to > from) this.add(pair, series[from]!)
-      return
+  /** So many series with each of these pairs will be in `build`. */
+  expect(pairs: Uint32Array, counts: Uint32Array): void {
+    for (let i = 0; i < pairs.length; i++) {
+      this.#hold(pairs[i]!)
+      this.#lengths[pairs[i]!]! += counts[i]!
     }
-    this.#hold(pair)
-    const n = this.#lengths[pair]!
-    const length = n + to - from
-    const before = n > 1 ? this.#view(pair, n) : this.#places.slice(pair, pair + n)
-    if (n > 0 && before[n - 1]! > series[from]!) this.#unsorted.add(pair)
-    let list: Uint32Array
-    let at = 0
-    if (length > arenaListMax) {
-      const known = n > arenaListMax ? this.#long[this.#places[pair]!]! : null
-      list = known !== null && known.length >= length ? known : new Uint32Array(Math.ceil(length * 1.25))
-      if (known === null) {
-        if (n > 1) this.#release(this.#places[pair]!, n)
+  }
+
+  /** Makes all lists at once, where there are none yet: of the series below `series`, whose pairs are in `lists`, as many as were expected. */
+  build(series: number, pairs: number, lists: LabelLists): void {
+    this.#hold(pairs)
+    const lengths = this.#lengths
+    const ends = new Uint32Array(pairs)
+    const targets = Array.from({ length: pairs }, (_, pair): Uint32Array => {
+      const n = lengths[pair]!
+      if (n > arenaListMax) {
+        const list = new Uint32Array(n)
         this.#places[pair] = this.#long.push(list) - 1
-      } else this.#long[this.#places[pair]!] = list
-    } else {
-      let address = this.#places[pair]!
-      if (n < 2 || rangeEntries(n) < length) {
-        address = this.#allocate(rangeEntries(length))
-        if (n > 1) this.#release(this.#places[pair]!, n)
-        this.#places[pair] = address
+        return list
       }
-      list = this.#pages[address >>> 16]!
-      at = address & 0xffff
+      if (n < 2) {
+        ends[pair] = pair
+        return this.#places
+      }
+      const address = this.#allocate(rangeEntries(n))
+      this.#places[pair] = address
+      ends[pair] = address & 0xffff
+      return this.#pages[address >>> 16]!
+    })
+    for (let i = 0; i < series; i++) {
+      const page = lists.page(i)
+      const start = lists.start(i)
+      const end = start + page[start]!
+      for (let k = start + 1; k <= end; k++) {
+        const pair = page[k]!
+        targets[pair]![ends[pair]!++] = i
+      }
     }
-    list.set(before, at)
-    list.set(series.subarray(from, to), at + n)
-    this.#lengths[pair] = length
   }
 
   #hold(pair: number): void {

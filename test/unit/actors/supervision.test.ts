@@ -360,6 +360,8 @@ describe('other machines', () => {
         snapshotOffsetMs: 0,
         isReplaying,
         snapshot: () => {},
+        giveUpSnapshot: () => {},
+        lastSnapshot: () => {},
         cut: () => {
           if (cuts++ === 0) throw new Error('no cut')
         },

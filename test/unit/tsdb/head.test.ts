@@ -13,7 +13,8 @@ import { ExemplarRing } from '../../../src/tsdb/head/exemplars.ts'
 import { Head, outcome } from '../../../src/tsdb/head/head.ts'
 import { readNewest, readSeries } from '../../../src/tsdb/head/read.ts'
 import { selectSeries } from '../../../src/tsdb/head/select.ts'
-import { checkSnapshot, encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { checkSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { snapshotBytes } from '../../support/tsdb/snapshot-bytes.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
 import { truncate } from '../../support/tsdb/truncate.ts'
 
@@ -188,12 +189,13 @@ describe('head', () => {
       publishers: [{ id: 9, lastSequence: 4, refs: shard === 0 ? refs : new Uint32Array(0) }],
       exemplars: [...exemplars.entries()],
     })
-    const files = [0, 1].map((shard) => encodeSnapshot(head, state(shard)).slice())
+    const files = [0, 1].map((shard) => snapshotBytes(head, state(shard)))
     const again = newHead(disk)
     const back = files.map((file) => {
       expect(checkSnapshot(file)).toBeNull()
       return restoreSnapshot(again, file)
     })
+    again.index()
     expect(again.live).toBe(head.live)
     expect(back[0]!.publishers[0]).toMatchObject({ id: 9, lastSequence: 4 })
     expect(back[1]!.exemplars).toHaveLength(1)

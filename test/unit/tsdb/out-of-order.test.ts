@@ -11,7 +11,8 @@ import { ChunkStore } from '../../../src/tsdb/head/chunk-store.ts'
 import { Head, outcome } from '../../../src/tsdb/head/head.ts'
 import { overlaps } from '../../../src/tsdb/head/metadata.ts'
 import { readSeries } from '../../../src/tsdb/head/read.ts'
-import { encodeSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
+import { snapshotBytes } from '../../support/tsdb/snapshot-bytes.ts'
 import { truncate } from '../../support/tsdb/truncate.ts'
 
 const scratch = new Float64Array(1)
@@ -116,9 +117,10 @@ describe.each([1, 2, 3, 4, 5, 6, 9, 12])('late samples, seed %i', (seed) => {
     const head = newHead(disk)
     const { series, model } = fill(head, seed)
     const rest = { shard: 0, applied: 1, minTime: 0, maxTime: 1, cutUntil: 0, totals: [], publishers: [], exemplars: [] }
-    const bytes = encodeSnapshot(head, rest).slice()
+    const bytes = snapshotBytes(head, rest)
     const again = newHead(disk)
     restoreSnapshot(again, bytes)
+    again.index()
     const labels = head.labels(series)
     const same = labelBytes(labels)
     expect(read(again, again.series(same, 0, same.length, 0))).toEqual(wanted(model))
