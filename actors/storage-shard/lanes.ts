@@ -20,7 +20,8 @@ export type LanesOptions = Readonly<{
   compute: Compute
   entry: LaneEntry
   clock: Clock
-  log: Log
+  /** It may be opened while the workers load their snapshots. */
+  log: Promise<Log>
   random: Pick<Rng, 'next'>
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
@@ -106,7 +107,7 @@ export class Lanes {
   }
 
   async #start(running: Running): Promise<void> {
-    const { compute, entry, setup, log } = this.#options
+    const { compute, entry, setup } = this.#options
     const opened = new Map(running.shards.map((shard) => [shard, Promise.withResolvers<void>()]))
     const lane = await compute.start(
       entry,
@@ -116,12 +117,13 @@ export class Lanes {
     running.lane = lane
     running.startedMs = this.#options.clock.monotonicMs()
     lane.onMessage((message) => this.#heard(running, message as FromLane, (shard) => opened.get(shard)!.resolve()))
+    const log = await this.#options.log
     await Promise.all(
       Array.from(opened, async ([shard, { promise }]) => {
         await promise
         const end = log.end(shard)
         this.replay.total += Math.max(0, end - running.applied.get(shard)!)
-        this.#follow(running, shard, running.applied.get(shard)! + 1)
+        this.#follow(log, running, shard, running.applied.get(shard)! + 1)
         while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
         this.#send(running, { kind: 'caughtUp', shard })
       }),
@@ -129,9 +131,9 @@ export class Lanes {
   }
 
   /** Hands records to the lane. What the log has lost is passed over and told: the rest is served. */
-  #follow(running: Running, shard: number, from: number): void {
+  #follow(log: Log, running: Running, shard: number, from: number): void {
     const lane = running.lane
-    const cancel = this.#options.log.follow(
+    const cancel = log.follow(
       shard,
       from,
       (record) => this.#forward(running, shard, record),
@@ -143,7 +145,7 @@ export class Lanes {
           logger.error({ shard, applied: from - 1, ...why }, 'the log ends before what a shard has applied: its newest records are lost')
           running.applied.set(shard, why.last)
           this.#send(running, { kind: 'regressed', shard, last: why.last })
-          this.#follow(running, shard, why.last + 1)
+          this.#follow(log, running, shard, why.last + 1)
           return
         }
         const until = why.kind === 'truncated' ? why.first - 1 : why.offset
@@ -151,7 +153,7 @@ export class Lanes {
         else this.recordsLost++
         logger.error({ shard, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
         this.#send(running, { kind: 'skip', shard, until })
-        this.#follow(running, shard, until + 1)
+        this.#follow(log, running, shard, until + 1)
       },
     )
     running.follows.set(shard, cancel)
@@ -222,7 +224,7 @@ export class Lanes {
     const started = clock.monotonicMs()
     let failed = false
     try {
-      await log.trim(shard, before)
+      await (await log).trim(shard, before)
     } catch (thrown) {
       failed = true
       logger.error({ shard, err: messageOf(thrown) }, 'cannot trim the log: it is tried again after the next snapshot')
@@ -283,6 +285,12 @@ export class Lanes {
   /** Asks every lane; the answers in lane order. */
   askAll<T>(op: string, body: unknown, signal?: Cancellation): Promise<T[]> {
     return Promise.all(this.#running.map((running) => this.ask<T>(running.index, op, body, signal)))
+  }
+
+  /** Ends the workers where they are: the log could not be opened. */
+  async abandon(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(this.#running.map(async (running) => running.lane?.end()))
   }
 
   /** Snapshots every shard and ends the workers. */

@@ -105,33 +105,26 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   const startedMs = clock.monotonicMs()
   disk.makeDirectory(own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
+  let started: Lanes | null = null
   try {
     const layout = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
     disk.remove(`${own}/layout.json.tmp`)
     // after an end without order it says so already
     if (layout.clean || !disk.exists(`${own}/layout.json`)) writeLayout(disk, own, { ...layout, clean: false })
-    const logMetrics = new LogMetrics()
-    const log = await openEmbeddedLog({
-      disk,
-      directory: `${own}/log`,
-      segmentBytes: options.walSegmentBytes,
-      nowMs: () => clock.monotonicMs(),
-      onCommit: (durationMs) => logMetrics.committed(durationMs),
-    })
     await lock?.settled // what was changed so far lies in promhive/
     // before any worker starts: one that starts again later must not take what another is writing
     sweepUnfinished(disk, dataDirectory)
     sweepBlockFiles(disk, dataDirectory)
-    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
-    for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
+    const logMetrics = new LogMetrics()
+    const opening = Promise.withResolvers<EmbeddedLog>()
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
       entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
       random,
-      log,
+      log: opening.promise,
       logger,
       replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
@@ -151,7 +144,20 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       onTrimmed: (durationMs, failed) => logMetrics.truncated(durationMs, failed),
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
     })
+    // the log is opened while the workers load their snapshots
+    started = lanes
     const recovered = lanes.start()
+    recovered.catch(() => {}) // it is awaited below
+    openEmbeddedLog({
+      disk,
+      directory: `${own}/log`,
+      segmentBytes: options.walSegmentBytes,
+      nowMs: () => clock.monotonicMs(),
+      onCommit: (durationMs) => logMetrics.committed(durationMs),
+    }).then(opening.resolve, opening.reject)
+    const log = await opening.promise
+    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
+    for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     parts.onRecovering?.()
     await recovered
     // one machine is node 0; every start is a new epoch, so that what it announces starts from nothing
@@ -209,6 +215,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       },
     }
   } catch (thrown) {
+    await started?.abandon()
     lock?.release()
     throw thrown
   }
