@@ -106,7 +106,7 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
       exemplars: state.exemplars.flatMap(({ series, exemplar }) =>
         localOf[series]! > 0 ? [{ series: localOf[series]! - 1, exemplar }] : [],
       ),
-      segments,
+      segments: segments.map(({ file, used }) => ({ file, used })),
       // the same file whenever they were encoded
       histograms: histograms.map((one) => ({ ...one, series: localOf[one.series]! - 1 })).sort((a, b) => a.series - b.series),
       series: n,
