@@ -20,7 +20,6 @@ export type LanesOptions = Readonly<{
   compute: Compute
   entry: LaneEntry
   clock: Clock
-  log: Log
   random: Pick<Rng, 'next'>
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
@@ -64,6 +63,7 @@ export class Lanes {
   readonly #freeSlots = Array.from({ length: cancelSlots }, (_, i) => i)
   #nextRequest = 1
   #stopping = false
+  #log: Promise<Log> | null = null
   /** Newest epoch any shard has seen, in snapshots or in the log. */
   publisher = 0
   readonly replay: ReplayProgress
@@ -100,28 +100,31 @@ export class Lanes {
     return Atomics.load(this.#labelStamps, lane)
   }
 
-  /** Resolves when every shard has replayed its log. */
-  async start(): Promise<void> {
+  /** Resolves when every shard has replayed its log, which may be opened while the workers load their snapshots. */
+  async start(log: Promise<Log>): Promise<void> {
+    this.#log = log
     await Promise.all(this.#running.map((running) => this.#start(running)))
   }
 
   async #start(running: Running): Promise<void> {
-    const { compute, entry, setup, log } = this.#options
+    const { compute, entry, setup } = this.#options
     const opened = new Map(running.shards.map((shard) => [shard, Promise.withResolvers<void>()]))
     const lane = await compute.start(
       entry,
       { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags, labelStamps: this.#stamps } satisfies LaneSetup,
       (why) => this.#exited(running, why),
     )
+    if (this.#stopping) return lane.end()
     running.lane = lane
     running.startedMs = this.#options.clock.monotonicMs()
     lane.onMessage((message) => this.#heard(running, message as FromLane, (shard) => opened.get(shard)!.resolve()))
     await Promise.all(
       Array.from(opened, async ([shard, { promise }]) => {
         await promise
+        const log = await this.#log!
         const end = log.end(shard)
         this.replay.total += Math.max(0, end - running.applied.get(shard)!)
-        this.#follow(running, shard, running.applied.get(shard)! + 1)
+        this.#follow(running, log, shard, running.applied.get(shard)! + 1)
         while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
         this.#send(running, { kind: 'caughtUp', shard })
       }),
@@ -129,9 +132,9 @@ export class Lanes {
   }
 
   /** Hands records to the lane. What the log has lost is passed over and told: the rest is served. */
-  #follow(running: Running, shard: number, from: number): void {
+  #follow(running: Running, log: Log, shard: number, from: number): void {
     const lane = running.lane
-    const cancel = this.#options.log.follow(
+    const cancel = log.follow(
       shard,
       from,
       (record) => this.#forward(running, shard, record),
@@ -143,7 +146,7 @@ export class Lanes {
           logger.error({ shard, applied: from - 1, ...why }, 'the log ends before what a shard has applied: its newest records are lost')
           running.applied.set(shard, why.last)
           this.#send(running, { kind: 'regressed', shard, last: why.last })
-          this.#follow(running, shard, why.last + 1)
+          this.#follow(running, log, shard, why.last + 1)
           return
         }
         const until = why.kind === 'truncated' ? why.first - 1 : why.offset
@@ -151,7 +154,7 @@ export class Lanes {
         else this.recordsLost++
         logger.error({ shard, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
         this.#send(running, { kind: 'skip', shard, until })
-        this.#follow(running, shard, until + 1)
+        this.#follow(running, log, shard, until + 1)
       },
     )
     running.follows.set(shard, cancel)
@@ -218,11 +221,11 @@ export class Lanes {
   }
 
   async #trim(shard: number, before: number): Promise<void> {
-    const { log, clock, logger, onTrimmed } = this.#options
+    const { clock, logger, onTrimmed } = this.#options
     const started = clock.monotonicMs()
     let failed = false
     try {
-      await log.trim(shard, before)
+      await (await this.#log!).trim(shard, before)
     } catch (thrown) {
       failed = true
       logger.error({ shard, err: messageOf(thrown) }, 'cannot trim the log: it is tried again after the next snapshot')
@@ -283,6 +286,12 @@ export class Lanes {
   /** Asks every lane; the answers in lane order. */
   askAll<T>(op: string, body: unknown, signal?: Cancellation): Promise<T[]> {
     return Promise.all(this.#running.map((running) => this.ask<T>(running.index, op, body, signal)))
+  }
+
+  /** Ends the workers as they are: there is no log for them. */
+  async giveUp(): Promise<void> {
+    this.#stopping = true
+    await Promise.all(this.#running.map(async ({ lane }) => lane?.end()))
   }
 
   /** Snapshots every shard and ends the workers. */

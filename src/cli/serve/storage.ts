@@ -114,23 +114,13 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     sweepUnfinished(disk, dataDirectory)
     sweepBlockFiles(disk, dataDirectory)
     const logMetrics = new LogMetrics()
-    const log = await openEmbeddedLog({
-      disk,
-      directory: `${own}/log`,
-      segmentBytes: options.walSegmentBytes,
-      nowMs: () => clock.monotonicMs(),
-      onCommit: (durationMs) => logMetrics.committed(durationMs),
-    })
     await lock?.settled // before anything of the directory is changed by more than a sweep
-    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
-    for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
       entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
       random,
-      log,
       logger,
       replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
@@ -150,7 +140,23 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       onTrimmed: (durationMs, failed) => logMetrics.truncated(durationMs, failed),
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
     })
-    const recovered = lanes.start()
+    const opening = Promise.withResolvers<EmbeddedLog>()
+    // the workers load their snapshots while the log is opened
+    const recovered = lanes.start(opening.promise)
+    recovered.catch(() => {}) // it is waited for below, unless the log does not open
+    const log = await openEmbeddedLog({
+      disk,
+      directory: `${own}/log`,
+      segmentBytes: options.walSegmentBytes,
+      nowMs: () => clock.monotonicMs(),
+      onCommit: (durationMs) => logMetrics.committed(durationMs),
+    }).catch(async (thrown: unknown) => {
+      await lanes.giveUp()
+      throw thrown
+    })
+    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
+    for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
+    opening.resolve(log)
     parts.onRecovering?.()
     await recovered
     // one machine is node 0; every start is a new epoch, so that what it announces starts from nothing
