@@ -40,7 +40,6 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
   const counts = pick(xor.counts, new Uint16Array(n))
   const positions = pick(xor.positions, new Uint32Array(n))
   const columns = [
-    pick(head.hashes, new Uint32Array(n)),
     pick(head.firstTimes, new Float64Array(n)),
     counts,
     positions,
@@ -77,6 +76,8 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
     for (const word of [snapshotMagic, snapshotVersion, n, chunks.times.length]) start.u32(word)
     put(start.written())
     const pairCount = yield* labelSections(head, members, put)
+    // the one column that stays as it is
+    yield* section(pick(head.hashes, new Uint32Array(n)), put)
     for (const column of columns) yield* section(column, put)
     yield* openChunks(head, { counts, positions, places }, put)
     yield* section(chunks.counts, put)
