@@ -78,7 +78,7 @@ class Life {
       shards,
       shardsTotal: shards.length,
       residentBytesMax: 3 << 20,
-      snapshotEveryMs: 150,
+      snapshotEveryMs: 50,
       cancelFlags: new SharedArrayBuffer(cancelSlots * 4),
       labelStamps: new SharedArrayBuffer(4),
     }
@@ -146,7 +146,7 @@ it.each([1, 2, 3, 4, 5, 6, 7, 8])(
         while (from < log.length && (lives >= 12 || disk.operations < stopAt)) {
           life.tell({ kind: 'records', records: [log[from]!] })
           from++
-          await life.clock.advance(rng.chance(0.05) ? rng.below(3_000) : rng.below(3))
+          await life.clock.advance(rng.chance(0.02) ? rng.below(3_000) : 1 + rng.below(2))
         }
         if (from === log.length) {
           await life.clock.advance(1_000)
