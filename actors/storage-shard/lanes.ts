@@ -20,8 +20,6 @@ export type LanesOptions = Readonly<{
   compute: Compute
   entry: LaneEntry
   clock: Clock
-  /** It may be opened while the workers load their snapshots. */
-  log: Promise<Log>
   random: Pick<Rng, 'next'>
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
@@ -65,6 +63,7 @@ export class Lanes {
   readonly #freeSlots = Array.from({ length: cancelSlots }, (_, i) => i)
   #nextRequest = 1
   #stopping = false
+  #log: Promise<Log> | null = null
   /** Newest epoch any shard has seen, in snapshots or in the log. */
   publisher = 0
   readonly replay: ReplayProgress
@@ -101,8 +100,9 @@ export class Lanes {
     return Atomics.load(this.#labelStamps, lane)
   }
 
-  /** Resolves when every shard has replayed its log. */
-  async start(): Promise<void> {
+  /** Resolves when every shard has replayed its log, which may be opened while the workers load their snapshots. */
+  async start(log: Promise<Log>): Promise<void> {
+    this.#log = log
     await Promise.all(this.#running.map((running) => this.#start(running)))
   }
 
@@ -114,16 +114,17 @@ export class Lanes {
       { ...setup, lane: running.index, shards: running.shards, cancelFlags: this.#flags, labelStamps: this.#stamps } satisfies LaneSetup,
       (why) => this.#exited(running, why),
     )
+    if (this.#stopping) return lane.end()
     running.lane = lane
     running.startedMs = this.#options.clock.monotonicMs()
     lane.onMessage((message) => this.#heard(running, message as FromLane, (shard) => opened.get(shard)!.resolve()))
-    const log = await this.#options.log
     await Promise.all(
       Array.from(opened, async ([shard, { promise }]) => {
         await promise
+        const log = await this.#log!
         const end = log.end(shard)
         this.replay.total += Math.max(0, end - running.applied.get(shard)!)
-        this.#follow(log, running, shard, running.applied.get(shard)! + 1)
+        this.#follow(running, log, shard, running.applied.get(shard)! + 1)
         while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
         this.#send(running, { kind: 'caughtUp', shard })
       }),
@@ -131,7 +132,7 @@ export class Lanes {
   }
 
   /** Hands records to the lane. What the log has lost is passed over and told: the rest is served. */
-  #follow(log: Log, running: Running, shard: number, from: number): void {
+  #follow(running: Running, log: Log, shard: number, from: number): void {
     const lane = running.lane
     const cancel = log.follow(
       shard,
@@ -145,7 +146,7 @@ export class Lanes {
           logger.error({ shard, applied: from - 1, ...why }, 'the log ends before what a shard has applied: its newest records are lost')
           running.applied.set(shard, why.last)
           this.#send(running, { kind: 'regressed', shard, last: why.last })
-          this.#follow(log, running, shard, why.last + 1)
+          this.#follow(running, log, shard, why.last + 1)
           return
         }
         const until = why.kind === 'truncated' ? why.first - 1 : why.offset
@@ -153,7 +154,7 @@ export class Lanes {
         else this.recordsLost++
         logger.error({ shard, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
         this.#send(running, { kind: 'skip', shard, until })
-        this.#follow(log, running, shard, until + 1)
+        this.#follow(running, log, shard, until + 1)
       },
     )
     running.follows.set(shard, cancel)
@@ -220,11 +221,11 @@ export class Lanes {
   }
 
   async #trim(shard: number, before: number): Promise<void> {
-    const { log, clock, logger, onTrimmed } = this.#options
+    const { clock, logger, onTrimmed } = this.#options
     const started = clock.monotonicMs()
     let failed = false
     try {
-      await (await log).trim(shard, before)
+      await (await this.#log!).trim(shard, before)
     } catch (thrown) {
       failed = true
       logger.error({ shard, err: messageOf(thrown) }, 'cannot trim the log: it is tried again after the next snapshot')
@@ -287,10 +288,10 @@ export class Lanes {
     return Promise.all(this.#running.map((running) => this.ask<T>(running.index, op, body, signal)))
   }
 
-  /** Ends the workers where they are: the log could not be opened. */
-  async abandon(): Promise<void> {
+  /** Ends the workers as they are: opening has failed. */
+  async giveUp(): Promise<void> {
     this.#stopping = true
-    await Promise.all(this.#running.map(async (running) => running.lane?.end()))
+    await Promise.all(this.#running.map(async ({ lane }) => lane?.end()))
   }
 
   /** Snapshots every shard and ends the workers. */

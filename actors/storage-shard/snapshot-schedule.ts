@@ -1,6 +1,6 @@
 // When a shard's snapshot is due by what replaying its log has come to cost: a start after a crash then replays little, whatever the load was.
 //
-//   busy      replaying the tail would take thrice what a snapshot takes (and `tailUs` × 8)
+//   busy      replaying the tail would take four times what a snapshot takes (and `tailUs` × 8)
 //   settled   the tail has brought series, which cost most, half as much as a snapshot (and `tailUs`), and for a second no more of them
 //   idle      nothing came for a second, and the tail is worth half a snapshot (and `tailUs`)
 import type { Clock, Timer } from '../../src/ports/clock.ts'
@@ -11,7 +11,7 @@ const lookEveryMs = 500
 const restMs = 20
 /** What things take on a usual machine, µs. Not measured while running: when a snapshot is taken follows from the records alone. */
 const replayUs = { record: 20, sample: 0.15, series: 2.5 }
-const snapshotUs = { fixed: 2_000, series: 0.8 }
+const snapshotUs = { fixed: 2_000, series: 0.5 }
 
 type Tail = {
   /** To replay what was applied since the newest snapshot, µs; and of it for series that were new. */
@@ -106,7 +106,7 @@ export class SnapshotSchedule {
   }
 
   #isDue({ us, createdUs, snapshotUs: least, appliedMs, createdMs }: Tail, now: number): boolean {
-    if (us >= Math.max(this.#tailUs * 8, least * 3)) return true
+    if (us >= Math.max(this.#tailUs * 8, least * 4)) return true
     const worth = Math.max(this.#tailUs, least / 2)
     return (createdUs >= worth && now - createdMs >= quietMs) || (us >= worth && now - appliedMs >= quietMs)
   }

@@ -105,7 +105,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   const startedMs = clock.monotonicMs()
   disk.makeDirectory(own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
-  let started: Lanes | null = null
+  let workers: Lanes | null = null
   try {
     const layout = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
@@ -117,14 +117,12 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
     sweepUnfinished(disk, dataDirectory)
     sweepBlockFiles(disk, dataDirectory)
     const logMetrics = new LogMetrics()
-    const opening = Promise.withResolvers<EmbeddedLog>()
     let appender: LogAppender | null = null
     const lanes = new Lanes({
       compute,
       entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
       random,
-      log: opening.promise,
       logger,
       replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
@@ -144,20 +142,21 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       onTrimmed: (durationMs, failed) => logMetrics.truncated(durationMs, failed),
       onApplied: (shard, offset, refusals) => appender?.applied(shard, offset, refusals),
     })
-    // the log is opened while the workers load their snapshots
-    started = lanes
-    const recovered = lanes.start()
-    recovered.catch(() => {}) // it is awaited below
-    openEmbeddedLog({
+    const opening = Promise.withResolvers<EmbeddedLog>()
+    // the workers load their snapshots while the log is opened
+    workers = lanes
+    const recovered = lanes.start(opening.promise)
+    recovered.catch(() => {}) // it is waited for below, unless the log does not open
+    const log = await openEmbeddedLog({
       disk,
       directory: `${own}/log`,
       segmentBytes: options.walSegmentBytes,
       nowMs: () => clock.monotonicMs(),
       onCommit: (durationMs) => logMetrics.committed(durationMs),
-    }).then(opening.resolve, opening.reject)
-    const log = await opening.promise
+    })
     if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
+    opening.resolve(log)
     parts.onRecovering?.()
     await recovered
     // one machine is node 0; every start is a new epoch, so that what it announces starts from nothing
@@ -215,7 +214,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       },
     }
   } catch (thrown) {
-    await started?.abandon()
+    await workers?.giveUp()
     lock?.release()
     throw thrown
   }

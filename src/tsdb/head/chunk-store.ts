@@ -150,6 +150,7 @@ export class ChunkStore {
       out.push({ index, file: segment.file, used: segment.used })
     })
     for (const segment of unsaved) {
+      yield
       // it may have gone to its file meanwhile, to keep the budget
       if (segment.bytes !== null && segment.saved < segment.used) yield* this.#write(segment, '.snapshot.tmp')
     }

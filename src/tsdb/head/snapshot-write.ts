@@ -40,7 +40,6 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
   const counts = pick(xor.counts, new Uint16Array(n))
   const positions = pick(xor.positions, new Uint32Array(n))
   const columns = [
-    pick(head.hashes, new Uint32Array(n)),
     pick(head.firstTimes, new Float64Array(n)),
     counts,
     positions,
@@ -53,21 +52,23 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
   const places = new Uint32Array(n)
   for (let i = 0; i < n; i++) places[i] = head.openChunkAt(members[i]!)
   const publishers = state.publishers.map((publisher) => ({ ...publisher, refs: publisher.refs.slice() }))
-  const localOf = new Uint32Array(head.count)
-  for (let i = 0; i < n; i++) localOf[members[i]!] = i + 1
   const late = [...head.outOfOrder.entries(shard)]
   const waiting = new Map<number, OpenHistogramChunk>()
   for (const [series, open] of head.openHistograms) if (head.shards[series] === shard) waiting.set(series, open)
-  const histograms: SnapshotMeta['histograms'][number][] = []
+  const histograms: { series: number; isFloat: boolean; bytes: Uint8Array }[] = []
   const encodeHistogram = (series: number, open: OpenHistogramChunk): void => {
     if (waiting.get(series) !== open) return
     waiting.delete(series)
-    histograms.push({ series: localOf[series]! - 1, isFloat: open.isFloat, bytes: open.bytes() })
+    histograms.push({ series, isFloat: open.isFloat, bytes: open.bytes() })
   }
   head.beforeHistogram.add(encodeHistogram)
   const release = head.holdOpenChunks()
+  const { count } = head
   try {
     const segments = yield* head.chunks.save(shard)
+    yield
+    const localOf = new Uint32Array(count)
+    for (let i = 0; i < n; i++) localOf[members[i]!] = i + 1
     yield
     const segmentOf = new Map(segments.map((segment, i) => [segment.index, i]))
     const chunks = yield* fullChunks(head, newest, segmentOf)
@@ -75,6 +76,8 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
     for (const word of [snapshotMagic, snapshotVersion, n, chunks.times.length]) start.u32(word)
     put(start.written())
     const pairCount = yield* labelSections(head, members, put)
+    // the one column that stays as it is
+    yield* section(pick(head.hashes, new Uint32Array(n)), put)
     for (const column of columns) yield* section(column, put)
     yield* openChunks(head, { counts, positions, places }, put)
     yield* section(chunks.counts, put)
@@ -104,8 +107,9 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
       exemplars: state.exemplars.flatMap(({ series, exemplar }) =>
         localOf[series]! > 0 ? [{ series: localOf[series]! - 1, exemplar }] : [],
       ),
-      segments,
-      histograms,
+      segments: segments.map(({ file, used }) => ({ file, used })),
+      // the same file whenever they were encoded
+      histograms: histograms.map((one) => ({ ...one, series: localOf[one.series]! - 1 })).sort((a, b) => a.series - b.series),
       series: n,
       pairs: pairCount,
     }
@@ -120,12 +124,10 @@ export function* encodeSnapshot(head: Head, state: ShardState, put: (bytes: Uint
 /** Its series, ascending. */
 function membersOf(head: Head, shard: number): Uint32Array {
   const { alive, shards, count } = head
+  const members = new Uint32Array(head.live)
   let n = 0
-  for (let series = 0; series < count; series++) if (alive[series] === 1 && shards[series] === shard) n++
-  const members = new Uint32Array(n)
-  n = 0
-  for (let series = 0; series < count; series++) if (alive[series] === 1 && shards[series] === shard) members[n++] = series
-  return members
+  for (let series = 0; series < count; series++) if (shards[series] === shard && alive[series] === 1) members[n++] = series
+  return members.subarray(0, n)
 }
 
 function valuesOf(values: Uint32Array, members: Uint32Array): Uint32Array {
