@@ -1,8 +1,10 @@
 // The targets of one job: who is scraped, who was dropped, who is leaving. The data plane of the scrape-pool machine.
+import { Cancel } from '../../src/base/cancel.ts'
 import { messageOf } from '../../src/base/errors.ts'
 import type { Labels } from '../../src/model/labels.ts'
 import type { TargetGroup } from '../../src/model/target-group.ts'
-import { labelOfInterval, TargetScrape, type JobSupplies, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
+import { labelOfInterval } from '../../src/scrape/metrics.ts'
+import { TargetScrape, type JobSupplies, type ScrapeSupplies } from '../../src/scrape/target-scrape.ts'
 import { populateGroup, slotOffset, type Target, type TargetsOfGroup } from '../../src/scrape/target.ts'
 import type { ActorRuntime } from '../runtime/runtime.ts'
 import type { ActorHandle } from '../runtime/supervised.ts'
@@ -13,7 +15,7 @@ import type { SlotSteps, SlotTimers } from '../target/slot-timers.ts'
 type Member = {
   scrape: TargetScrape
   actor: ActorHandle<typeof targetMachine>
-  ended: AbortController
+  ended: Cancel
   /** Of the last sync. */
   present: boolean
 }
@@ -200,9 +202,9 @@ export class ScrapePool {
 
   #start(target: Target): Member {
     const scrape = new TargetScrape(this.#supplies, this.#job, target)
-    const member: Omit<Member, 'actor'> & Partial<Member> = { scrape, ended: new AbortController(), present: true }
+    const member: Omit<Member, 'actor'> & Partial<Member> = { scrape, ended: new Cancel(), present: true }
     const work = {
-      scrape: (slotMs: number) => member.scrape.scrape(slotMs, member.ended.signal),
+      scrape: (slotMs: number) => member.scrape.scrape(slotMs, member.ended),
       end: (timeMs: number) => member.scrape.end(timeMs),
     }
     const actor = this.#runtime.start({
@@ -222,8 +224,8 @@ export class ScrapePool {
   /** The machine failed: it starts again with nothing of what its scrapes had learnt, for that may be the reason. */
   #renew(member: Member, thrown: unknown): void {
     const { target } = member.scrape
-    member.ended.abort()
-    member.ended = new AbortController()
+    member.ended.cancel()
+    member.ended = new Cancel()
     const scrape = new TargetScrape(this.#supplies, this.#job, target)
     scrape.forceError(this.#limitError)
     scrape.health = 'down'
@@ -244,7 +246,7 @@ export class ScrapePool {
   }
 
   #release(member: Member): void {
-    member.ended.abort()
+    member.ended.cancel()
     void member.actor.stop(0)
   }
 

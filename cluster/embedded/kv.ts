@@ -152,8 +152,7 @@ async function replace(disk: Disk, path: string, bytes: Uint8Array): Promise<voi
   const draft = `${path}.tmp`
   const file = disk.open(draft, 'create')
   try {
-    await file.writeAll([bytes], 0)
-    await file.sync()
+    await file.writeSynced([bytes], 0)
   } finally {
     file.close()
   }

@@ -1,7 +1,7 @@
 // The write-ahead log of one machine over the Disk port: one log for all shards, records tagged by shard (bytes: log-format.ts).
 //
-//   append ─▶ queue ─▶ batch ─▶ writeAll ─▶ sync ─▶ index ─▶ append resolves, followers get the very bytes that were appended
-//               ▲        │                             what arrives meanwhile shares the next batch
+//   append ─▶ queue ─▶ batch ─▶ writeSynced ─▶ index ─▶ append resolves, followers get the very bytes that were appended
+//               ▲        │                         what arrives meanwhile shares the next batch
 //               └────────┘
 //
 // A batch that fails is cut off the file again before anything else is written, so a record that was not acknowledged as `ok` or `ambiguous` is
@@ -243,8 +243,7 @@ class DiskLog implements EmbeddedLog {
       if (segment === undefined || (segment.size + bytes > this.#segmentBytes && segment.lastWithin.size > 0)) segment = this.#begin()
       const placed = this.#place(batch, segment)
       try {
-        await segment.file.writeAll(placed.parts, segment.size)
-        await segment.file.sync()
+        await segment.file.writeSynced(placed.parts, segment.size)
       } catch (thrown) {
         this.failedWrites++
         this.#unrepaired = true

@@ -1,6 +1,6 @@
 /**
  * Files below one or more directories. Paths are absolute or relative to the process. Reads and writes on an open file are synchronous, because
- * their users live in storage workers next to the data; `append` and `sync` of the log are asynchronous, because the log lives on the main thread.
+ * their users live in storage workers next to the data; `writeSynced` and `sync` of the log are asynchronous, because the log lives on the main thread.
  * What survives a crash: what was synced (file content by sync, names by syncDirectory); anything else may be torn or lost.
  * Errors are PromhiveError NOT_FOUND, STORAGE_FULL (no space left) or INTERNAL, with the path. test/conformance/disk.ts is the contract.
  */
@@ -37,8 +37,8 @@ export interface DiskFile {
   read(into: Uint8Array, position: number): number
   /** Writes all of `bytes` at `position`. */
   write(bytes: Uint8Array, position: number): void
-  /** Writes all parts one after the other at `position` without blocking the thread. */
-  writeAll(parts: readonly Uint8Array[], position: number): Promise<void>
+  /** Writes all parts one after the other at `position` and makes them durable, without blocking the thread. After an error any of it may be there. */
+  writeSynced(parts: readonly Uint8Array[], position: number): Promise<void>
   /** fdatasync, without blocking the thread. */
   sync(): Promise<void>
   /** fdatasync. */

@@ -23,6 +23,11 @@ export function requestError(method: string, url: string, why: string, cause?: u
 const redirectsMax = 10
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 
+/** Whether an answer may send its client elsewhere. */
+export function isRedirect(status: number): boolean {
+  return redirectStatuses.has(status)
+}
+
 /**
  * Sends with `once` and follows redirects where `redirects` says so: 301, 302 and 303 turn into GET, 307 and 308 repeat the request.
  * @param once throws errors that are complete (see requestError).

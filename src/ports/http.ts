@@ -1,3 +1,4 @@
+import type { Cancellation } from '../base/cancel.ts'
 import type { HttpClientOptions } from '../model/http-options.ts'
 import type { BodyBuffer } from './body-buffer.ts'
 
@@ -26,11 +27,11 @@ export type HttpRequest = Readonly<{
   bodyBytesMax: number
   /** Set false to send no Accept-Encoding: gzip. Default true. */
   compression?: boolean
-  signal?: AbortSignal
+  signal?: Cancellation | undefined
   /** Takes the body: `answer.body` is then a view of it, good until the buffer is used again or freed. It must not be touched before the answer is there. */
   into?: BodyBuffer
   /** Connect to this Unix socket instead of the URL's host. */
-  unixSocket?: string
+  unixSocket?: string | undefined
 }>
 
 export type HttpAnswer = Readonly<{

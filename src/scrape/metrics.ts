@@ -4,10 +4,22 @@ import type { MetricsRegistry } from '../base/metrics.ts'
 const quantiles = [0.01, 0.05, 0.5, 0.9, 0.99]
 const lengths = [0.01, 0.1, 1, 10]
 
+type Observer = Readonly<{ observe: (value: number) => void }>
+
 export type ScrapeMetrics = ReturnType<typeof scrapeMetrics>
 
 /** Registers them. Once a process: one for all jobs. */
 export function scrapeMetrics(registry: MetricsRegistry) {
+  const intervalLength = registry.summary('prometheus_target_interval_length_seconds', 'Actual intervals between scrapes.', quantiles, [
+    'interval',
+  ])
+  const intervalLengthHistogram = registry.histogram(
+    'prometheus_target_interval_length_histogram_seconds',
+    'Actual intervals between scrapes.',
+    lengths,
+    ['interval'],
+  )
+  const intervals = new Map<number, Readonly<{ lengths: Observer; lengthHistogram: Observer }>>()
   return {
     scrapePools: registry.counter('prometheus_target_scrape_pools_total', 'Total number of scrape pool creation attempts.'),
     scrapePoolsFailed: registry.counter(
@@ -57,15 +69,16 @@ export function scrapeMetrics(registry: MetricsRegistry) {
       quantiles,
       ['interval'],
     ),
-    intervalLength: registry.summary('prometheus_target_interval_length_seconds', 'Actual intervals between scrapes.', quantiles, [
-      'interval',
-    ]),
-    intervalLengthHistogram: registry.histogram(
-      'prometheus_target_interval_length_histogram_seconds',
-      'Actual intervals between scrapes.',
-      lengths,
-      ['interval'],
-    ),
+    /** Actual lengths of an interval, by what it should be: where they are observed. */
+    interval(intervalMs: number): Readonly<{ lengths: Observer; lengthHistogram: Observer }> {
+      let known = intervals.get(intervalMs)
+      if (known === undefined) {
+        const label = labelOfInterval(intervalMs)
+        known = { lengths: intervalLength.labels(label), lengthHistogram: intervalLengthHistogram.labels(label) }
+        intervals.set(intervalMs, known)
+      }
+      return known
+    },
     scrapeDuration: registry.histogram(
       'prometheus_target_scrape_duration_seconds',
       'Total duration of the scrape from start to commit completion in seconds.',
@@ -104,4 +117,14 @@ export function scrapeMetrics(registry: MetricsRegistry) {
       'How many times a scrape cache was flushed due to getting big while scrapes are failing.',
     ),
   }
+}
+
+/** Go prints the duration: 15s, 1m0s, 1h30m0s, 1.5s, 500ms. */
+export function labelOfInterval(intervalMs: number): string {
+  if (intervalMs < 1000) return `${intervalMs}ms`
+  const hours = Math.floor(intervalMs / 3_600_000)
+  const minutes = Math.floor((intervalMs % 3_600_000) / 60_000)
+  const seconds = (intervalMs % 60_000) / 1000
+  if (hours > 0) return `${hours}h${minutes}m${seconds}s`
+  return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`
 }

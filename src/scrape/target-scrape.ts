@@ -4,6 +4,7 @@
 //     └─ failed ──▶ staleness markers for everything, `up` 0
 //
 // From the first sample put into the batch to the call of `append` nothing is awaited, so one batch and one set of buffers serve all targets.
+import type { Cancellation } from '../base/cancel.ts'
 import { messageOf, PromhiveError } from '../base/errors.ts'
 import { limits } from '../base/limits.ts'
 import type { Logger } from '../base/logger.ts'
@@ -152,7 +153,7 @@ export class TargetScrape {
    * One scrape. Samples get the slot's time, so a target scraped twice for a slot makes the same samples. Never rejects.
    * @param signal ends the request early: then nothing is written at all.
    */
-  async scrape(slotMs: number, signal?: AbortSignal): Promise<ScrapeOutcome> {
+  async scrape(slotMs: number, signal?: Cancellation): Promise<ScrapeOutcome> {
     const { clock, metrics, bodies } = this.#supplies
     const startMs = clock.monotonicMs()
     this.#observeInterval(startMs)
@@ -217,7 +218,7 @@ export class TargetScrape {
     this.#reports = []
   }
 
-  async #request(into: BodyBuffer, signal: AbortSignal | undefined): Promise<HttpAnswer> {
+  async #request(into: BodyBuffer, signal: Cancellation | undefined): Promise<HttpAnswer> {
     const { client, options } = this.#job
     const answer = await client.request({
       method: 'GET',
@@ -227,8 +228,8 @@ export class TargetScrape {
       bodyBytesMax: options.bodySizeLimit > 0 ? options.bodySizeLimit : limits.scrapeBodyBytesMax,
       compression: options.enableCompression,
       into,
-      ...(signal !== undefined && { signal }),
-      ...(this.#target.unixSocket !== '' && { unixSocket: this.#target.unixSocket }),
+      signal,
+      unixSocket: this.#target.unixSocket === '' ? undefined : this.#target.unixSocket,
     })
     if (answer.status !== 200)
       throw new PromhiveError('SCRAPE', `server returned HTTP status ${statusText(answer.status)}`, { status: answer.status })
@@ -315,8 +316,10 @@ export class TargetScrape {
     }
     // not waited for: a storage that is busy with a query must not cost the next scrape. The appender bounds what may be under way.
     const { duplicates, outOfBounds } = counts
-    Promise.all(appends).then(
-      (results) => this.#count(results.findLast((result) => result !== null) ?? null, { duplicates, outOfBounds }),
+    const appended =
+      appends.length === 1 ? appends[0]! : Promise.all(appends).then((results) => results.findLast((result) => result !== null) ?? null)
+    appended.then(
+      (result) => this.#count(result, { duplicates, outOfBounds }),
       (thrown: unknown) => {
         this.#count(null, { duplicates, outOfBounds })
         logger.error({ target: this.#target.url, err: messageOf(thrown) }, 'Scrape commit failed')
@@ -378,11 +381,10 @@ export class TargetScrape {
 
   #observeInterval(startMs: number): void {
     if (this.#lastStartMs >= 0) {
-      const { metrics } = this.#supplies
-      const interval = labelOfInterval(this.#target.intervalMs)
       const seconds = (startMs - this.#lastStartMs) / 1000
-      metrics.intervalLength.labels(interval).observe(seconds)
-      metrics.intervalLengthHistogram.labels(interval).observe(seconds)
+      const { lengths, lengthHistogram } = this.#supplies.metrics.interval(this.#target.intervalMs)
+      lengths.observe(seconds)
+      lengthHistogram.observe(seconds)
     }
     this.#lastStartMs = startMs
   }
@@ -473,14 +475,4 @@ function requestHeaders(options: ScrapeOptions, target: Target, userAgent: strin
 
 function isCode(thrown: unknown, code: string): boolean {
   return thrown instanceof PromhiveError && thrown.code === code
-}
-
-/** Go prints the duration: 15s, 1m0s, 1h30m0s, 1.5s, 500ms. */
-export function labelOfInterval(intervalMs: number): string {
-  if (intervalMs < 1000) return `${intervalMs}ms`
-  const hours = Math.floor(intervalMs / 3_600_000)
-  const minutes = Math.floor((intervalMs % 3_600_000) / 60_000)
-  const seconds = (intervalMs % 60_000) / 1000
-  if (hours > 0) return `${hours}h${minutes}m${seconds}s`
-  return minutes > 0 ? `${minutes}m${seconds}s` : `${seconds}s`
 }

@@ -13,7 +13,7 @@ export function diskConformance(name: string, open: () => { disk: Disk; root: st
       const file = disk.open(`${root}/a`, 'create')
       file.write(bytes('hello world'), 0)
       file.write(bytes('W'), 6)
-      await file.writeAll([bytes('!'), new Uint8Array(0), bytes('?!')], 11)
+      await file.writeSynced([bytes('!'), new Uint8Array(0), bytes('?!')], 11)
       await file.sync()
       file.syncNow()
       expect(file.size()).toBe(14)
@@ -32,7 +32,7 @@ export function diskConformance(name: string, open: () => { disk: Disk; root: st
       const { disk, root } = open()
       const file = disk.open(`${root}/a`, 'create')
       const parts = Array.from({ length: 3000 }, (_, i) => new Uint8Array(i % 7).fill(i))
-      await file.writeAll([new Uint8Array(3 << 20).fill(9), ...parts], 100)
+      await file.writeSynced([new Uint8Array(3 << 20).fill(9), ...parts], 100)
       const total = parts.reduce((sum, p) => sum + p.length, 3 << 20)
       expect(file.size()).toBe(100 + total)
       const all = disk.read(`${root}/a`)
@@ -41,6 +41,20 @@ export function diskConformance(name: string, open: () => { disk: Disk; root: st
       const last = parts.at(-1)!
       expect(all.subarray(all.length - last.length)).toEqual(last)
       file.close()
+    })
+
+    it('writes and syncs the file that was opened, whatever has its name by then', async () => {
+      const { disk, root } = open()
+      const file = disk.open(`${root}/a`, 'create')
+      disk.rename(`${root}/a`, `${root}/b`)
+      disk.write(`${root}/a`, bytes('another'))
+      await file.writeSynced([bytes('mi'), bytes('ne')], 0)
+      await file.writeSynced([bytes('!')], 4)
+      file.truncate(4)
+      await file.writeSynced([bytes('?')], 4)
+      file.close()
+      expect(text(disk.read(`${root}/a`))).toBe('another')
+      expect(text(disk.read(`${root}/b`))).toBe('mine?')
     })
 
     it('opens: read wants the file, create empties it, append keeps it', () => {

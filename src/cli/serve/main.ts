@@ -1,7 +1,5 @@
 // `promhive serve`: command line, logger, signals, exit codes (0 ended in order, 1 failed, 2 bad configuration or flags, as Prometheus').
 import module from 'node:module'
-import v8 from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../config/serve-flags.ts'
 import { nodeCompute } from '../../ports/node/compute.ts'
@@ -85,7 +83,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   process.on('SIGHUP', () => void server.reload().catch(() => {}))
   try {
     await server.start()
-    tidyOnceLater(() => profiler.watch())
+    keepCompiledLater(() => profiler.watch())
     await ended.promise
     await server.stop()
     logger.info({}, 'See you next time!')
@@ -98,19 +96,10 @@ export async function serve(argv: readonly string[]): Promise<number> {
   }
 }
 
-/**
- * Starting leaves some 40 MB of dead modules, configuration and first scrapes behind, and what follows makes so little garbage that V8 would keep
- * them for hours: one whole collection gives them back. What was compiled is written to the cache by then: the process may not end in order.
- */
-function tidyOnceLater(last: () => Promise<void>): void {
-  v8.setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  v8.setFlagsFromString('--no-expose-gc')
+/** What was compiled is written to the cache before the end: the process may not end in order. */
+function keepCompiledLater(last: () => Promise<void>): void {
   setTimeout(() => {
     // first what is loaded now only, so that its compiled code is kept too
-    void last().finally(() => {
-      collect()
-      module.flushCompileCache()
-    })
+    void last().finally(() => module.flushCompileCache())
   }, 15_000).unref()
 }

@@ -92,7 +92,7 @@ type Layout = Omit<ReturnType<typeof layoutShape>, 'check'>
 const snapshotEveryMs = 5 * 60_000
 const snapshotTailUs = 10_000
 /** A scrape does not need its samples at once: its batch waits for those of others, and the log is synced a few times a second at most for them. */
-const lingerMs = 250
+const lingerMs = 500
 const appliedWaitMs = 5_000
 const outstandingBytesMax = 256 << 20
 const sliceMs = 8

@@ -188,12 +188,9 @@ export class AnswerReader {
       this.headers[this.#lastHeader] += ` ${value(line)}`
       return
     }
-    const match = header.exec(line)
-    if (match === null) throw malformedHeader(line)
     if (++this.#headerCount > headersMax) throw new Error('net/http: server response headers exceeded the limit')
-    const key = match[1]!.toLowerCase()
+    const { key, text } = knownHeaders.get(line) ?? readHeader(line)
     const before = this.headers[key]
-    const text = value(match[2]!)
     this.headers[key] = before === undefined ? text : `${before}, ${text}`
     this.#lastHeader = key
   }
@@ -255,6 +252,25 @@ export class AnswerReader {
 }
 
 const none = Buffer.alloc(0)
+
+type Header = Readonly<{ key: string; text: string }>
+
+/** Lines of headers that came before: those of a server are mostly the same from answer to answer. */
+const knownHeaders = new Map<string, Header>()
+const knownHeadersMax = 64
+const knownLineMax = 256
+const changing: ReadonlySet<string> = new Set(['content-length', 'date'])
+
+function readHeader(line: string): Header {
+  const match = header.exec(line)
+  if (match === null) throw malformedHeader(line)
+  const read = { key: match[1]!.toLowerCase(), text: value(match[2]!) }
+  if (line.length <= knownLineMax && !changing.has(read.key)) {
+    if (knownHeaders.size >= knownHeadersMax) knownHeaders.clear()
+    knownHeaders.set(line, read)
+  }
+  return read
+}
 
 /** Without a prototype: a server may name a header `constructor`. */
 function noHeaders(): Record<string, string> {

@@ -1,5 +1,6 @@
 // One request and its answer over a connection of undici's: the body is gathered into one buffer, once, without streams.
 import type { Dispatcher } from 'undici'
+import type { Cancellation } from '../../base/cancel.ts'
 import type { PromhiveError } from '../../base/errors.ts'
 import { BodyBuffer, BodyMemory } from '../body-buffer.ts'
 import { canceledError, deadlineError, tooLarge } from './http-errors.ts'
@@ -10,21 +11,72 @@ export type RawAnswer = { status: number; headers: Record<string, string>; body:
 /** Memory for bodies that are unpacked into another buffer. */
 export const packedMemory = new BodyMemory()
 
-/** The time a request has for everything: connecting, credentials, redirects, the body. One timer and at most one listener. */
+/**
+ * One timer for all requests under way. It is set for the one that is due first and then looks who is next: requests that end in time, nearly all of
+ * them, leave it alone.
+ */
+class DeadlineTimer {
+  readonly #waiting = new Set<Deadline>()
+  #timer: NodeJS.Timeout | null = null
+  /** performance.now() at which it fires. */
+  #firesMs = Infinity
+
+  add(deadline: Deadline): void {
+    this.#waiting.add(deadline)
+    if (deadline.dueMs < this.#firesMs) this.#set(deadline.dueMs)
+    else if (this.#waiting.size === 1) this.#timer!.ref()
+  }
+
+  remove(deadline: Deadline): void {
+    // a program that only waits for it may end
+    if (this.#waiting.delete(deadline) && this.#waiting.size === 0) this.#timer?.unref()
+  }
+
+  #set(dueMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#firesMs = dueMs
+    this.#timer = setTimeout(() => this.#fire(), Math.min(Math.max(1, Math.ceil(dueMs - performance.now())), 2 ** 31 - 1))
+  }
+
+  #fire(): void {
+    this.#timer = null
+    this.#firesMs = Infinity
+    const now = performance.now()
+    const over: Deadline[] = []
+    let next = Infinity
+    for (const deadline of this.#waiting) {
+      if (deadline.dueMs <= now) over.push(deadline)
+      else next = Math.min(next, deadline.dueMs)
+    }
+    for (const deadline of over) this.#waiting.delete(deadline)
+    if (next < Infinity) this.#set(next)
+    for (const deadline of over) deadline.pass()
+  }
+}
+
+const deadlines = new DeadlineTimer()
+
+/** The time a request has for everything: connecting, credentials, redirects, the body. At most one listener. */
 export class Deadline {
   /** Why no more should be done; null while there is time. */
   over: PromhiveError | null = null
   /** Called once, when time runs out or the caller gives up. */
   onOver: ((why: PromhiveError) => void) | null = null
-  readonly #timer: NodeJS.Timeout
-  readonly #signal: AbortSignal | undefined
+  /** performance.now() at which time runs out. */
+  readonly dueMs: number
+  readonly #signal: Cancellation | undefined
   readonly #abort = (): void => this.#end(canceledError())
 
-  constructor(timeoutMs: number, signal: AbortSignal | undefined) {
-    this.#timer = setTimeout(() => this.#end(deadlineError()), Math.min(timeoutMs, 2 ** 31 - 1))
+  constructor(timeoutMs: number, signal: Cancellation | undefined) {
+    this.dueMs = performance.now() + timeoutMs
     this.#signal = signal
+    deadlines.add(this)
     if (signal?.aborted === true) this.over = canceledError()
     else signal?.addEventListener('abort', this.#abort)
+  }
+  /** Time has run out. */
+  pass(): void {
+    this.#end(deadlineError())
   }
   #end(why: PromhiveError): void {
     if (this.over !== null) return
@@ -41,7 +93,7 @@ export class Deadline {
     }
   }
   done(): void {
-    clearTimeout(this.#timer)
+    deadlines.remove(this)
     this.#signal?.removeEventListener('abort', this.#abort)
     this.onOver = null
   }

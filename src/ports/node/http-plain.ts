@@ -300,8 +300,16 @@ function isGone(error: Error): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE' || error.message === 'EOF'
 }
 
+/** What the last header said: servers say the same every time. */
+let lastKeepAlive = ''
+let lastIdleMs = idleMsMax
+
 /** From `Keep-Alive: timeout=5`. */
 function idleMs(header: string | undefined): number {
-  const seconds = header === undefined ? null : /(?:^|[,; ])timeout=(\d{1,9})/i.exec(header)
-  return seconds === null ? idleMsMax : Math.min(idleMsMax, Math.max(0, Number(seconds[1]) * 1000 - keepAliveMarginMs))
+  if (header === undefined) return idleMsMax
+  if (header === lastKeepAlive) return lastIdleMs
+  const seconds = /(?:^|[,; ])timeout=(\d{1,9})/i.exec(header)
+  lastKeepAlive = header
+  lastIdleMs = seconds === null ? idleMsMax : Math.min(idleMsMax, Math.max(0, Number(seconds[1]) * 1000 - keepAliveMarginMs))
+  return lastIdleMs
 }

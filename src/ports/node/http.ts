@@ -9,7 +9,7 @@ import { limits } from '../../base/limits.ts'
 import { PromhiveError } from '../../base/errors.ts'
 import type { HttpClientOptions, OAuth2Options } from '../../model/http-options.ts'
 import type { Http, HttpAnswer, HttpClient, HttpRequest } from '../http.ts'
-import { follow, requestError, requestHeaders, type Hop, type RequestHeaders } from '../http-request.ts'
+import { follow, isRedirect, requestError, requestHeaders, type Hop, type RequestHeaders } from '../http-request.ts'
 import { failureReason } from './http-errors.ts'
 import { Deadline, ExchangeError, type RawAnswer } from './http-exchange.ts'
 import { CredentialFiles } from './http-files.ts'
@@ -34,7 +34,7 @@ export function nodeHttp(options: NodeHttpOptions): Http {
 
 /** A plain request as it goes out, for the first hop of equal requests. */
 type Prepared = Readonly<{
-  url: URL
+  hop: Hop
   text: string
   compression: boolean | undefined
   unixSocket: string | undefined
@@ -72,12 +72,19 @@ class NodeHttpClient implements HttpClient {
     const deadline = new Deadline(request.timeoutMs, request.signal)
     const prepared = this.#preparedFor(request)
     try {
-      const answer = await follow(
-        request,
-        this.#options.followRedirects,
-        (hop) => this.#hop(request, hop, hop.url === prepared?.url ? prepared : undefined, deadline),
-        prepared?.url,
-      )
+      const first = prepared === undefined ? undefined : await this.#hop(request, prepared.hop, prepared, deadline)
+      const answer =
+        first !== undefined && !isRedirect(first.status)
+          ? first
+          : await follow(
+              request,
+              this.#options.followRedirects,
+              (hop) =>
+                first !== undefined && hop.url === prepared?.hop.url
+                  ? Promise.resolve(first)
+                  : this.#hop(request, hop, undefined, deadline),
+              prepared?.hop.url,
+            )
       return await this.#finish(request, answer)
     } finally {
       deadline.done()
@@ -125,14 +132,15 @@ class NodeHttpClient implements HttpClient {
   }
 
   /** Null where the request is none for our own connections. */
-  #prepare(request: HttpRequest, { method, url, body, foreign }: Hop, { list }: RequestHeaders): Prepared | null {
+  #prepare(request: HttpRequest, hop: Hop, { list }: RequestHeaders): Prepared | null {
+    const { method, url, body, foreign } = hop
     if (method !== 'GET' || url.protocol !== 'http:' || body !== undefined) return null
     // Certificates that can't be read are an error of the client, whether they are needed or not.
     if (this.#options.tls !== undefined) this.#tls.current()
     const bytes = plainRequest(url, list)
     if (bytes === null) return null
     const { url: text, compression, unixSocket, headers } = request
-    const prepared = { url, text, compression, unixSocket, address: plainAddress(url, unixSocket), bytes }
+    const prepared = { hop, text, compression, unixSocket, address: plainAddress(url, unixSocket), bytes }
     if (this.#preparable && !foreign && headers !== undefined && request.method === 'GET' && URL.parse(text)?.href === url.href)
       this.#prepared.set(headers, prepared)
     return prepared

@@ -247,11 +247,16 @@ class MemoryDisk implements SimulatedDisk {
         return part.length
       },
       write: (bytes, position) => (check(), this.#write(path, file, [bytes], position)),
-      writeAll: async (parts, position) => {
+      // a crash may come between the two
+      writeSynced: async (parts, position) => {
         check()
         await Promise.resolve()
         check()
         this.#write(path, file, parts, position)
+        await Promise.resolve()
+        check()
+        this.#change('sync', path)
+        file.safe = file.content.slice(0, file.size)
       },
       sync: async () => {
         check()

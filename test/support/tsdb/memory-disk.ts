@@ -103,7 +103,7 @@ class MemoryFile implements DiskFile {
     }
     this.#disk.files.get(this.path)!.set(bytes, position)
   }
-  writeAll(parts: readonly Uint8Array[], position: number): Promise<void> {
+  writeSynced(parts: readonly Uint8Array[], position: number): Promise<void> {
     let at = position
     for (const part of parts) {
       this.write(part, at)
