@@ -65,6 +65,8 @@ export interface Storage {
   readonly lanes: Lanes
   readonly appender: LogAppender
   readonly shards: number
+  /** Length of the windows that are cut into blocks. */
+  readonly chunkRangeMs: number
   /** How long opening took. */
   readonly openedMs: number
   /** True where the last run ended in order. */
@@ -167,6 +169,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       lanes,
       appender: opened,
       shards: layout.shards,
+      chunkRangeMs: options.chunkRangeMs,
       openedMs,
       cleanStart,
       get settings() {
