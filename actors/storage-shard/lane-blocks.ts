@@ -399,11 +399,12 @@ export class LaneBlocks {
     const linked = new Set<string>()
     for (;;) {
       const block = [...this.#blocks.values()].find(({ meta }) => !linked.has(meta.ulid))
-      if (block === undefined) return
+      if (block === undefined) break
       linked.add(block.meta.ulid)
       linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
       yield
     }
+    this.#disk.syncDirectory(directory)
   }
 
   /** Runs a job before others; rejects with what it throws, or with `closing` where it is given up. */

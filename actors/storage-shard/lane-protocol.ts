@@ -15,6 +15,8 @@ export type LaneSetup = Readonly<{
   blockSegmentBytesMax: number
   /** Chunk bytes of the head kept in memory. */
   residentBytesMax: number
+  /** Of a segment of them; default: a mebibyte. */
+  headSegmentBytes?: number
   exemplarsMax: number
   snapshotEveryMs: number
   /** Bytes of a shard's log that are worth a snapshot before its time. */

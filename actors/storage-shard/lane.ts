@@ -72,6 +72,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
           ? 'head chunks are damaged and set aside: the rest is served'
           : 'cannot write full head chunks: they stay in memory',
       ),
+    setup.headSegmentBytes,
   )
   const head = new Head(chunks, { samplesPerChunk: setup.samplesPerChunk, chunkRangeMs: setup.chunkRangeMs })
   const exemplars = new ExemplarRing(setup.exemplarsMax)

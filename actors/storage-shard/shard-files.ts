@@ -1,7 +1,7 @@
 // The files of one shard: `‹data›/promhive/shards/‹shard›/snapshot-‹applied offset›`, `chunks/` and `deletions`. Two snapshots are kept; a torn one is passed over.
 import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
-import type { Disk } from '../../src/ports/disk.ts'
+import { makeDurableDirectory, type Disk } from '../../src/ports/disk.ts'
 import type { Head } from '../../src/tsdb/head/head.ts'
 import { checkSnapshot, encodeSnapshot, restoreSnapshot, type ShardState } from '../../src/tsdb/head/snapshot.ts'
 
@@ -31,7 +31,7 @@ export function loadSnapshot(
 ): Readonly<{ state: ShardState; bytes: number }> | null {
   const { shard, head, log, onDamaged } = given
   const directory = shardDirectory(dataDirectory, shard)
-  disk.makeDirectory(`${directory}/chunks`)
+  makeDurableDirectory(disk, `${directory}/chunks`)
   for (const name of disk.list(directory)) if (name.endsWith('.tmp')) disk.remove(`${directory}/${name}`)
   for (const name of snapshotNames(disk, directory)) {
     const path = `${directory}/${name}`

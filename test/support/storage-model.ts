@@ -40,6 +40,8 @@ export class StorageModel {
   acknowledged = 0
   late = 0
   refused = 0
+  /** Acknowledged. */
+  deletions = 0
 
   static value(name: string, timeMs: number): number {
     return ((timeMs / 1000) % 100_003) + name.length * 0.5 + name.charCodeAt(name.length - 1)
@@ -120,6 +122,7 @@ export class StorageModel {
     const result = await world.run(storage.appender.deleteSeries(matchers, startMs, endMs)).catch(() => null)
     if (result === null || result.pending) return
     for (const time of touched) this.#of(name).set(time, 'deleted')
+    this.deletions++
   }
 
   /** Differences between what is and what must be, in words. */

@@ -9,7 +9,7 @@ import { count, fail, flag, integer, object, withDefault } from '../../base/shap
 import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Compute, LanePort } from '../../ports/compute.ts'
-import type { Disk } from '../../ports/disk.ts'
+import { makeDurableDirectory, type Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
@@ -42,6 +42,9 @@ export type StorageOptions = Readonly<{
   sliceMs?: number
   /** Bytes of a shard's log that are worth a snapshot before its time. */
   snapshotTailBytes?: number
+  /** Chunk bytes of the heads kept in memory, and of a segment of them. */
+  headResidentBytes?: number
+  headSegmentBytes?: number
 }>
 /** What a new configuration may change while the storage runs. */
 export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs' | 'staleSeriesCompactionThreshold'>
@@ -105,7 +108,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   const { dataDirectory } = options
   const own = `${dataDirectory}/promhive`
   const startedMs = clock.monotonicMs()
-  disk.makeDirectory(own)
+  makeDurableDirectory(disk, own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
   try {
     const layout = openLayout(disk, own, options.shards, logger)
@@ -142,7 +145,8 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
         samplesPerChunk: options.samplesPerChunk,
         chunkRangeMs: options.chunkRangeMs,
         blockSegmentBytesMax: options.blockSegmentBytesMax,
-        residentBytesMax: Math.floor(residentBytesMax / options.lanes),
+        residentBytesMax: Math.floor((options.headResidentBytes ?? residentBytesMax) / options.lanes),
+        ...(options.headSegmentBytes !== undefined && { headSegmentBytes: options.headSegmentBytes }),
         exemplarsMax: Math.floor(options.exemplarsMax / options.lanes),
         snapshotEveryMs,
         snapshotTailBytes: options.snapshotTailBytes ?? snapshotTailBytes,
