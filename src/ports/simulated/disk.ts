@@ -399,7 +399,7 @@ class MemoryDisk implements SimulatedDisk {
     const { parent, name } = this.#split(path)
     const entry = parent?.names.get(name)
     if (parent === null || entry === undefined) return
-    if (isDirectory(entry)) for (const inner of [...entry.names.keys()]) this.remove(`${path}/${inner}`)
+    if (isDirectory(entry)) for (const inner of entry.names.keys()) this.remove(`${path}/${inner}`)
     this.#change('remove', path)
     if (!isDirectory(entry)) this.#freeBytes += entry.size
     this.#rename([{ directory: parent, name, entry: undefined }])
