@@ -64,21 +64,21 @@ export class StorageModel {
   async append(world: StorageWorld, storage: Storage, handles: ReadonlyMap<string, number>, timeMs: number): Promise<boolean> {
     const names = [...handles.keys()]
     for (const name of names) if (!this.#of(name).has(timeMs)) this.#of(name).set(timeMs, 'sent')
-    const result = await world
-      .run(
-        storage.appender.append({
-          length: names.length,
-          handles: Uint32Array.from(handles.values()),
-          values: Float64Array.from(names, (name) => StorageModel.value(name, timeMs)),
-          times: null,
-          timeMs,
-        }),
-      )
-      .catch(() => null)
-    if (result === null || result.pending || result.appended !== names.length) return false
-    for (const name of names) this.#of(name).set(timeMs, 'kept')
-    this.acknowledged += names.length
-    return true
+    const batch = {
+      length: names.length,
+      handles: Uint32Array.from(handles.values()),
+      values: Float64Array.from(names, (name) => StorageModel.value(name, timeMs)),
+      times: null,
+      timeMs,
+    }
+    // known at once, not when the simulation has come to rest
+    const appended = storage.appender.append(batch).then((result) => {
+      if (result.pending || result.appended !== names.length) return false
+      for (const name of names) this.#of(name).set(timeMs, 'kept')
+      this.acknowledged += names.length
+      return true
+    })
+    return (await world.run(appended).catch(() => null)) ?? false
   }
 
   /** Appends one sample at a time nothing else has, or nothing; it may be refused as too old. */
@@ -92,15 +92,17 @@ export class StorageModel {
       times: null,
       timeMs,
     }
-    const result = await world.run(storage.appender.append(batch)).catch(() => null)
-    if (result === null || result.pending) return
-    if (result.appended === 1) {
-      this.#of(name).set(timeMs, 'kept')
-      this.late++
-    } else {
-      this.#of(name).delete(timeMs)
-      this.refused++
-    }
+    const appended = storage.appender.append(batch).then((result) => {
+      if (result.pending) return
+      if (result.appended === 1) {
+        this.#of(name).set(timeMs, 'kept')
+        this.late++
+      } else {
+        this.#of(name).delete(timeMs)
+        this.refused++
+      }
+    })
+    await world.run(appended).catch(() => null)
   }
 
   /** Ends a series with a staleness marker; its handle is released. */
@@ -119,10 +121,12 @@ export class StorageModel {
     const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
     for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
     const matchers = [{ name: '__name__', kind: '=' as const, value: name }]
-    const result = await world.run(storage.appender.deleteSeries(matchers, startMs, endMs)).catch(() => null)
-    if (result === null || result.pending) return
-    for (const time of touched) this.#of(name).set(time, 'deleted')
-    this.deletions++
+    const deleted = storage.appender.deleteSeries(matchers, startMs, endMs).then((result) => {
+      if (result.pending) return
+      for (const time of touched) this.#of(name).set(time, 'deleted')
+      this.deletions++
+    })
+    await world.run(deleted).catch(() => null)
   }
 
   /** Differences between what is and what must be, in words. */

@@ -271,7 +271,7 @@ class MemoryDisk implements SimulatedDisk {
       },
       sync: async () => {
         check()
-        await Promise.resolve()
+        await aWhile()
         check()
         this.#change('sync', path)
         file.safe = file.content.slice(0, file.size)
@@ -431,6 +431,12 @@ class MemoryDisk implements SimulatedDisk {
     file.safe.set(bytes.subarray(0, Math.max(0, file.safe.length - position)), position)
   }
 }
+
+/** A sync takes longer than whatever follows from what was already known when it began: nobody may have been told before it is done. */
+async function aWhile(): Promise<void> {
+  for (let i = 0; i < syncMicrotasks; i++) await Promise.resolve()
+}
+const syncMicrotasks = 200
 
 function stopped(): PromhiveError {
   return new PromhiveError('INTERNAL', 'simulated: the machine has stopped')
