@@ -103,6 +103,8 @@ export type LaneStatus = Readonly<{
   /** Time of the oldest exemplar; Infinity where there is none. */
   exemplarsFromMs: number
   applied: readonly Readonly<{ shard: number; applied: number }>[]
+  /** Files found damaged that have no metric of their own. */
+  filesDamaged: number
   families: readonly MetricFamily[]
 }>
 

@@ -8,7 +8,7 @@ livesAndCrashes('keeps late samples that were acknowledged', seeds, {
   deletions: 15,
   'log segments trimmed': 50,
   'blocks made': 100,
-  'tombstones of blocks': 8,
+  'tombstones of blocks': 3,
   'blocks removed': 60,
   'vertical compactions': 20,
   'late samples': 45,

@@ -13,7 +13,7 @@ livesAndCrashes('keeps what was acknowledged and invents nothing', seeds, {
   'head chunks': 50,
   'head chunks removed': 15,
   'blocks made': 80,
-  'tombstones of blocks': 8,
+  'tombstones of blocks': 5,
   'blocks removed': 25,
   windows: 45,
   'cuts of stale series': 12,

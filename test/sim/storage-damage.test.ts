@@ -1,6 +1,7 @@
 // Files of the storage that bad sectors or people have changed: never a wrong answer; what is damaged is named and set aside, the rest is served.
 import { describe, expect, it } from 'vitest'
 import { seededRng, type Rng } from '../../src/base/rng.ts'
+import type { Storage } from '../../src/cli/serve/storage.ts'
 import { storageMetrics } from '../../src/cli/serve/storage-metrics.ts'
 import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
 import { openSeries, readAll, StorageModel } from '../support/storage-model.ts'
@@ -42,6 +43,19 @@ const kinds: readonly Kind[] = [
   { kind: 'layout', path: /layout\.json$/, ending: 'closed', mayLose: false },
 ]
 
+/** Damages that metrics tell of. */
+const damageMetrics = [
+  'prometheus_tsdb_wal_corruptions_total',
+  'prometheus_tsdb_mmap_chunk_corruptions_total',
+  'prometheus_tsdb_snapshot_replay_error_total',
+  'prometheus_tsdb_reloads_failures_total',
+  'promhive_storage_files_damaged_total',
+]
+async function counted(world: StorageWorld, storage: Storage): Promise<number> {
+  const families = (await world.run(storageMetrics(storage)))!.filter(({ name }) => damageMetrics.includes(name))
+  return families.reduce((sum, { samples }) => samples.reduce((part, { value }) => part + value, sum), 0)
+}
+
 function change(world: StorageWorld, path: string, rng: Rng): string {
   const size = world.disk.stat(path).sizeBytes
   if (rng.chance(0.4)) {
@@ -68,7 +82,8 @@ describe.each(kinds)('damaged $kind', ({ path: pattern, ending, mayLose }) => {
       const world = new StorageWorld(origin.world.disk.copy(rng.fork()), origin.world.clock.nowMs(), options)
       const model = origin.model.copy()
       const paths = world.files().filter((path) => pattern.test(path))
-      const what = change(world, paths[rng.below(paths.length)]!, rng)
+      const damaged = paths[rng.below(paths.length)]!
+      const what = change(world, damaged, rng)
       const storage = (await world.open())!
       const found = (await world.run(readAll(storage)))!
       const wrong = model.differences(found)
@@ -81,6 +96,17 @@ describe.each(kinds)('damaged $kind', ({ path: pattern, ending, mayLose }) => {
       const told = world.errors.length + world.infos.filter((line) => line.includes('torn write')).length
       if (!mayLose) expect(lost, what).toEqual([])
       if (lost.length > 0) expect(told, `${what}: ${lost.length} samples lost`).toBeGreaterThan(0)
+      // by the name of the file; what a shard makes of damage in the log is told besides, and no other file is blamed
+      const ofLog = /the log ends before what a shard|records of the log are damaged|in records that are damaged/
+      const lines = [...world.errors, ...world.infos].join('\n')
+      // a last segment whose head is gone goes itself: then its directory is named
+      if (world.errors.length > 0)
+        expect(lines.includes(damaged) || lines.includes('"log":"/data/promhive/log"'), `${what}\n${lines}`).toBe(true)
+      expect(
+        world.errors.filter((line) => !line.includes(damaged) && !(ofLog.test(line) && damaged.includes('/log/'))),
+        what,
+      ).toEqual([])
+      if (world.errors.some((line) => line.includes(damaged))) expect(await counted(world, storage), what).toBeGreaterThan(0)
       // and not everything goes with it
       expect(
         [...found.values()].reduce((sum, samples) => sum + samples.size, 0),

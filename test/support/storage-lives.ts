@@ -32,11 +32,13 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
     }
     if (world.options.staleSeriesCompactionThreshold > 0) await endAndReturn(world, storage, model, handles, rng)
     if (rng.chance(0.05)) await world.run(storage.lanes.askAll('cleanTombstones', null)).catch(() => null)
+    // in the middle of a compaction, often
+    const maintaining = rng.chance(0.3) ? storage.maintain().catch(() => null) : null
     if (rng.chance(0.2)) {
       const start = world.clock.nowMs() - rng.below(900_000)
       await model.delete(world, storage, names[rng.below(names.length)]!, start, start + rng.below(200_000))
     }
-    if (rng.chance(0.2)) await world.run(storage.maintain()).catch(() => null)
+    if (maintaining !== null) await world.run(maintaining)
     if (world.disk.operations >= world.stopAt) return
     await world.clock.advance(stepMs)
     if (world.disk.operations >= world.stopAt) return

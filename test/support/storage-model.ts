@@ -37,6 +37,8 @@ export class StorageModel {
   readonly series = new Map<string, Map<number, State>>()
   /** Times of staleness markers, as series/time. */
   readonly ends = new Set<string>()
+  /** Times of series that a deletion nobody has confirmed may have taken: all of them or none. */
+  #unconfirmed: { name: string; times: readonly number[] }[] = []
   acknowledged = 0
   late = 0
   refused = 0
@@ -51,6 +53,7 @@ export class StorageModel {
     const out = new StorageModel()
     for (const [name, samples] of this.series) out.series.set(name, new Map(samples))
     for (const end of this.ends) out.ends.add(end)
+    out.#unconfirmed = [...this.#unconfirmed]
     return out
   }
 
@@ -119,11 +122,14 @@ export class StorageModel {
 
   async delete(world: StorageWorld, storage: Storage, name: string, startMs: number, endMs: number): Promise<void> {
     const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
+    const unconfirmed = { name, times: touched.filter((time) => this.#of(name).get(time) === 'kept') }
+    this.#unconfirmed.push(unconfirmed)
     for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
     const matchers = [{ name: '__name__', kind: '=' as const, value: name }]
     const deleted = storage.appender.deleteSeries(matchers, startMs, endMs).then((result) => {
       if (result.pending) return
       for (const time of touched) this.#of(name).set(time, 'deleted')
+      this.#unconfirmed.splice(this.#unconfirmed.indexOf(unconfirmed), 1)
       this.deletions++
     })
     await world.run(deleted).catch(() => null)
@@ -146,6 +152,11 @@ export class StorageModel {
       for (const [time, state] of sent) {
         if (state === 'kept' && time >= sinceMs && found.get(name)?.has(time) !== true) out.push(`${name} at ${time}: lost`)
       }
+    }
+    for (const { name, times } of this.#unconfirmed) {
+      const open = times.filter((time) => this.series.get(name)!.get(time) === 'maybeDeleted')
+      const there = open.filter((time) => found.get(name)?.has(time) === true)
+      if (there.length > 0 && there.length < open.length) out.push(`${name}: ${there.length} of ${open.length} survive a deletion`)
     }
     return out
   }

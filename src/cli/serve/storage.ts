@@ -13,6 +13,7 @@ import { makeDurableDirectory, type Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
+import { segmentName } from '../../../cluster/embedded/log-format.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes, type ReplayProgress } from '../../../actors/storage-shard/lanes.ts'
@@ -76,6 +77,8 @@ export interface Storage {
   readonly cleanStart: boolean
   /** In force now. */
   readonly settings: StorageSettings
+  /** Files found damaged that have no metric of their own: the layout, the head of a Prometheus. */
+  filesDamaged: number
   /** How often stale series were to be cut. */
   readonly staleSeriesCompactions: number
   configure(settings: StorageSettings): Promise<void>
@@ -111,7 +114,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   makeDurableDirectory(disk, own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
   try {
-    const layout = openLayout(disk, own, options.shards, logger)
+    const { layout, damaged } = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
     disk.remove(`${own}/layout.json.tmp`)
     writeLayout(disk, own, { ...layout, clean: false })
@@ -127,7 +130,11 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       onCommit: (durationMs) => logMetrics.committed(durationMs),
     })
     await lock?.settled // before anything of the directory is changed by more than a sweep
-    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
+    if (log.tornBytes > 0)
+      logger.info(
+        { path: `${own}/log/${segmentName(log.size().lastSegment)}`, bytes: log.tornBytes },
+        'a torn write at the end of the log was cut off',
+      )
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     let appender: LogAppender | null = null
     const lanes = new Lanes({
@@ -136,6 +143,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       clock,
       random,
       log,
+      logDirectory: `${own}/log`,
       logger,
       replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
@@ -176,6 +184,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       chunkRangeMs: options.chunkRangeMs,
       openedMs,
       cleanStart,
+      filesDamaged: damaged ? 1 : 0,
       get settings() {
         return settings
       },
@@ -221,13 +230,13 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
 }
 
 /** A damaged layout is set aside: the directories of the shards say how many there are. Throws STORAGE_CORRUPT where they do not. */
-function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logger): Layout {
+function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logger): Readonly<{ layout: Layout; damaged: boolean }> {
   const path = `${own}/layout.json`
   const problem = disk.exists(path) ? readLayout(disk, path) : 'the file is missing'
-  if (typeof problem !== 'string') return problem
+  if (typeof problem !== 'string') return { layout: problem, damaged: false }
   const found = disk.list(`${own}/shards`)
   const written = disk.list(`${own}/log`).length > 0
-  if (found.length === 0 && !written) return { version: 1, shards: shardsWanted, generation: 1, clean: true }
+  if (found.length === 0 && !written) return { layout: { version: 1, shards: shardsWanted, generation: 1, clean: true }, damaged: false }
   const numbers = new Set(found.map(Number))
   const whole = found.length > 0 && (found.length & (found.length - 1)) === 0 && found.every((_, shard) => numbers.has(shard))
   if (!whole)
@@ -236,7 +245,7 @@ function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logge
     })
   logger.error({ path, problem, shards: found.length }, 'the layout is damaged: the number of shards is taken from their directories')
   if (disk.exists(path)) disk.rename(path, `${own}/damaged-layout.json`)
-  return { version: 1, shards: found.length, generation: 1, clean: false }
+  return { layout: { version: 1, shards: found.length, generation: 1, clean: false }, damaged: true }
 }
 
 /** The layout, or what is wrong with the file. */

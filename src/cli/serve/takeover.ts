@@ -28,7 +28,7 @@ export type TakeoverParts = Readonly<{
   chunkRangeMs: number
 }>
 
-export type Takeover = Readonly<{ series: number; samples: number; refused: number }>
+export type Takeover = Readonly<{ series: number; samples: number; refused: number; damages: number }>
 
 /** Every slice reads all files once more. */
 const sliceMsMin = 60_000
@@ -60,10 +60,10 @@ export async function takeOver(dataDirectory: string, parts: TakeoverParts): Pro
   }
   gathered.release()
   const { series, samples, orphans, damages } = step.value
-  for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
+  for (const damage of damages) logger.error({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
   logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
   writeRecord(disk, recordPath, head)
-  return { series, samples, refused: gathered.refused }
+  return { series, samples, refused: gathered.refused, damages: damages.length }
 }
 
 /** Gathers what one step of the import gives, and appends it as one batch. Series are opened when their first sample comes. */

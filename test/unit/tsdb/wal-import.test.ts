@@ -346,7 +346,7 @@ describe('a head in slices', () => {
     const warnings: string[] = []
     const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message), child: () => logger }
     const done = await takeOver('/data', { disk, appender, decompress, logger, chunkRangeMs: 7_200_000 })
-    expect(done).toEqual({ series: 2, samples: 22, refused: 1 })
+    expect(done).toEqual({ series: 2, samples: 22, refused: 1, damages: 0 })
     expect(warnings).toEqual([])
     expect(got.length).toBe(23)
     expect(got).toContainEqual([100, 'exemplar', 1])
