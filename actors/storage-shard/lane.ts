@@ -38,6 +38,7 @@ type AnswerParts = Readonly<{
   setup: LaneSetup
   ports: LanePorts
   send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void
+  onDamage: (damage: PromhiveError) => void
 }>
 
 type Machines = ReadonlyMap<number, ActorHandle<typeof storageShard>>
@@ -53,6 +54,8 @@ export type LaneState = Readonly<{
   log: Logger
   /** Where JSON answers are written. */
   pages: SharedPages
+  /** Files of blocks that requests have found damaged. */
+  damagedFiles: Set<string>
   /** What has gone wrong with the head's files, and the shards' actors. */
   families: () => readonly MetricFamily[]
 }>
@@ -139,6 +142,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     ports,
     log,
     pages: new SharedPages(answerPagesMax),
+    damagedFiles: new Set(),
     families: () => [...headFamilies(chunks, damage), ...metrics.families()],
   }
 
@@ -190,6 +194,12 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     if (request !== undefined) begin(request)
     if (requests.length > 0) nextTurn(nextRequest)
   }
+  const onDamage = ({ message, detail }: PromhiveError): void => {
+    const file = String(detail['file'])
+    if (state.damagedFiles.has(file)) return
+    state.damagedFiles.add(file)
+    log.error({ file, err: message }, 'a file of a block is damaged: requests that read it fail, the others are answered')
+  }
   const begin = (given: LaneRequest): void => {
     if (given.op === 'close') {
       jobs.stop()
@@ -201,7 +211,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       send({ kind: 'answer', id: given.id, body: null })
       return
     }
-    answer(given, { handlers, tasks, takeMessages, setup, ports, send })
+    answer(given, { handlers, tasks, takeMessages, setup, ports, send, onDamage })
   }
   const heard = (given: ToLane, inRequest: boolean): void => {
     switch (given.kind) {
@@ -265,7 +275,7 @@ function apply(
 
 /** Answers within the call where the request allows it: another one may be under way below. */
 function answer(request: LaneRequest, parts: AnswerParts): void {
-  const { handlers, tasks, takeMessages, setup, ports, send } = parts
+  const { handlers, tasks, takeMessages, setup, ports, send, onDamage } = parts
   const flags = new Int32Array(setup.cancelFlags)
   const context: RequestContext = {
     cancelled: () => Atomics.load(flags, request.slot) !== 0,
@@ -281,6 +291,7 @@ function answer(request: LaneRequest, parts: AnswerParts): void {
   const done = ({ body, transfer }: Answer): void => send({ kind: 'answer', id: request.id, body }, transfer)
   const failed = (thrown: unknown): void => {
     if (thrown instanceof PromhiveError) {
+      if (thrown.code === 'STORAGE_CORRUPT') onDamage(thrown)
       send({ kind: 'failure', id: request.id, code: thrown.code, message: thrown.message, detail: {} })
       return
     }

@@ -1,7 +1,7 @@
 // As storage-crash.test.ts, with samples that come out of order: even seeds take them.
 import { crashPointsMin, livesAndCrashes } from '../support/storage-lives.ts'
 
-const seeds = Array.from({ length: process.env['LONG'] === '1' ? 100 : 6 }, (_, i) => i * 2 + 2)
+const seeds = Array.from({ length: process.env['LONG'] === '1' ? 100 : 5 }, (_, i) => i * 2 + 2)
 
 livesAndCrashes('keeps late samples that were acknowledged', seeds, {
   'crash points': crashPointsMin.late,

@@ -156,7 +156,14 @@ describe('damaged blocks', () => {
           ).toEqual([])
           if (wrong.length > 0) expect(told(), `${what}: ${wrong.length} samples lost`).toBe(true)
         } catch (thrown) {
+          // the very file, or the one that does not fit it any more
           expect(String(thrown), what).toContain(block)
+          const file = /\/data\/[^ :]*/.exec(String(thrown))![0]
+          expect(
+            world.errors.some((line) => line.includes(file)),
+            `${what}: ${String(thrown)}`,
+          ).toBe(true)
+          expect(await counted(world, storage), what).toBeGreaterThan(0)
           refused++
         }
       }

@@ -182,4 +182,4 @@ export function livesAndCrashes(name: string, seeds: readonly number[], atLeast:
 }
 
 /** Crash points of a usual run. */
-export const crashPointsMin = { inOrder: 5_000, late: 5_800 } as const
+export const crashPointsMin = { inOrder: 5_200, late: 5_000 } as const

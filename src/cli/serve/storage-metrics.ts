@@ -200,7 +200,7 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
     [
       'counter',
       'promhive_storage_files_damaged_total',
-      'Files found damaged that no other metric counts: layout, progress of deletions, the head of a Prometheus.',
+      'Files found damaged that no other metric counts: of blocks when they are read, layout, progress of deletions, the head of a Prometheus.',
       storage.filesDamaged + sum((lane) => lane.filesDamaged),
     ],
     ['counter', 'promhive_storage_worker_restarts_total', 'Starts of storage workers that had ended.', storage.lanes.restarts],

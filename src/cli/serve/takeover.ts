@@ -60,7 +60,7 @@ export async function takeOver(dataDirectory: string, parts: TakeoverParts): Pro
   }
   gathered.release()
   const { series, samples, orphans, damages } = step.value
-  for (const damage of damages) logger.error({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
+  for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
   logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
   writeRecord(disk, recordPath, head)
   return { series, samples, refused: gathered.refused, damages: damages.length }
