@@ -26,6 +26,8 @@ export class BlockDeletions {
   /** Deletions whose tombstones could not be written, by shard, with the offset of the last: readers do not see those samples any more. */
   readonly #waiting = new Map<number, { offset: number; deletions: BatchDeletion[] }>()
 
+  filesDamaged = 0
+
   constructor(parts: BlockDeletionsParts) {
     this.#parts = parts
   }
@@ -90,13 +92,15 @@ export class BlockDeletions {
     const { disk, log } = this.#parts
     const path = this.#path(shard)
     if (!disk.exists(path)) return 0
+    let problem = 'checksum does not match'
     try {
       const { offset, check } = progressShape(JSON.parse(utf8Text(disk.read(path))), '')
       if (check === checkOf(offset)) return offset
-      log.error({ path }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
     } catch (thrown) {
-      log.error({ path, err: messageOf(thrown) }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
+      problem = messageOf(thrown)
     }
+    this.filesDamaged++
+    log.error({ path, problem }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
     return 0
   }
 

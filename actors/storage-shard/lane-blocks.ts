@@ -11,7 +11,7 @@ import type { CompiledMatcher } from '../../src/model/matching.ts'
 import type { Clock } from '../../src/ports/clock.ts'
 import type { Disk } from '../../src/ports/disk.ts'
 import { blockNames, deleteBlock, linkBlock } from '../../src/tsdb/block/directory.ts'
-import { blockHints, encodeMeta, readMeta, type BlockMeta } from '../../src/tsdb/block/meta.ts'
+import { encodeMeta, isPartOfWindow, readMeta, type BlockMeta } from '../../src/tsdb/block/meta.ts'
 import { PageCache } from '../../src/tsdb/block/pages.ts'
 import { BlockReader } from '../../src/tsdb/block/reader.ts'
 import { repairIndexVersion } from '../../src/tsdb/block/repair.ts'
@@ -122,7 +122,7 @@ export class LaneBlocks {
   cutUntil(shard: number): number {
     let until = -Infinity
     for (const { meta } of this.#blocks.values()) {
-      if (meta.shard?.shard === shard && !isPartial(meta)) until = Math.max(until, meta.maxTime)
+      if (meta.shard?.shard === shard && !isPartOfWindow(meta)) until = Math.max(until, meta.maxTime)
     }
     return until
   }
@@ -399,11 +399,12 @@ export class LaneBlocks {
     const linked = new Set<string>()
     for (;;) {
       const block = [...this.#blocks.values()].find(({ meta }) => !linked.has(meta.ulid))
-      if (block === undefined) return
+      if (block === undefined) break
       linked.add(block.meta.ulid)
       linkBlock(this.#disk, block.path, `${directory}/${block.meta.ulid}`)
       yield
     }
+    this.#disk.syncDirectory(directory)
   }
 
   /** Runs a job before others; rejects with what it throws, or with `closing` where it is given up. */
@@ -494,11 +495,6 @@ export class LaneBlocks {
 /** Whose block it is: blocks of others belong to the first shard. */
 function shardOf({ shard }: BlockMeta): number {
   return shard === null || shard.generation !== generation ? 0 : shard.shard
-}
-
-/** Made of a part of what a shard had for the time. */
-function isPartial({ compaction }: BlockMeta): boolean {
-  return compaction.hints.includes(blockHints.outOfOrder) || compaction.hints.includes(blockHints.staleSeries)
 }
 
 function overlap(blocks: readonly BlockReader[]): boolean {

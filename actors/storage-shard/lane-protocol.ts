@@ -15,6 +15,8 @@ export type LaneSetup = Readonly<{
   blockSegmentBytesMax: number
   /** Chunk bytes of the head kept in memory. */
   residentBytesMax: number
+  /** Of a segment of them; default: a mebibyte. */
+  headSegmentBytes?: number
   exemplarsMax: number
   snapshotEveryMs: number
   /** Replaying so much of a shard's log, in µs, is worth a snapshot before its time. */
@@ -101,6 +103,8 @@ export type LaneStatus = Readonly<{
   /** Time of the oldest exemplar; Infinity where there is none. */
   exemplarsFromMs: number
   applied: readonly Readonly<{ shard: number; applied: number }>[]
+  /** Files found damaged that have no metric of their own. */
+  filesDamaged: number
   families: readonly MetricFamily[]
 }>
 

@@ -309,6 +309,7 @@ function status(state: LaneState): LaneStatus {
     exemplarCapacity: ring.capacity,
     exemplarsFromMs: ring.oldestMs,
     applied: Array.from(shards, ([shard, { applied }]) => ({ shard, applied })),
+    filesDamaged: blocks.deletions.filesDamaged + state.damagedFiles.size,
     families: [...blocks.metrics(), ...state.families()],
   }
 }

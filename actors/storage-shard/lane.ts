@@ -39,6 +39,7 @@ type AnswerParts = Readonly<{
   setup: LaneSetup
   ports: LanePorts
   send: (message: FromLane, transfer?: readonly ArrayBuffer[]) => void
+  onDamage: (damage: PromhiveError) => void
 }>
 
 type Machines = ReadonlyMap<number, ActorHandle<typeof storageShard>>
@@ -54,6 +55,8 @@ export type LaneState = Readonly<{
   log: Logger
   /** Where JSON answers are written. */
   pages: SharedPages
+  /** Files of blocks that requests have found damaged. */
+  damagedFiles: Set<string>
   /** What has gone wrong with the head's files, and the shards' actors. */
   families: () => readonly MetricFamily[]
 }>
@@ -73,6 +76,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
           ? 'head chunks are damaged and set aside: the rest is served'
           : 'cannot write full head chunks: they stay in memory',
       ),
+    setup.headSegmentBytes,
   )
   const head = new Head(chunks, { samplesPerChunk: setup.samplesPerChunk, chunkRangeMs: setup.chunkRangeMs })
   const exemplars = new ExemplarRing(setup.exemplarsMax)
@@ -141,6 +145,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     ports,
     log,
     pages: new SharedPages(answerPagesMax),
+    damagedFiles: new Set(),
     families: () => [...headFamilies(chunks, snapshotsDamaged, snapshots), ...metrics.families()],
   }
 
@@ -177,6 +182,12 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
     if (request !== undefined) begin(request)
     if (requests.length > 0) nextTurn(nextRequest)
   }
+  const onDamage = ({ message, detail }: PromhiveError): void => {
+    const file = String(detail['file'])
+    if (state.damagedFiles.has(file)) return
+    state.damagedFiles.add(file)
+    log.error({ file, err: message }, 'a file of a block is damaged: requests that read it fail, the others are answered')
+  }
   const begin = (given: LaneRequest): void => {
     if (given.op === 'close') {
       jobs.stop()
@@ -188,7 +199,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
       send({ kind: 'answer', id: given.id, body: null })
       return
     }
-    answer(given, { handlers, tasks, takeMessages, setup, ports, send })
+    answer(given, { handlers, tasks, takeMessages, setup, ports, send, onDamage })
   }
   const heard = (given: ToLane, inRequest: boolean): void => {
     switch (given.kind) {
@@ -251,7 +262,7 @@ function apply(
 
 /** Answers within the call where the request allows it: another one may be under way below. */
 function answer(request: LaneRequest, parts: AnswerParts): void {
-  const { handlers, tasks, takeMessages, setup, ports, send } = parts
+  const { handlers, tasks, takeMessages, setup, ports, send, onDamage } = parts
   const flags = new Int32Array(setup.cancelFlags)
   const context: RequestContext = {
     cancelled: () => Atomics.load(flags, request.slot) !== 0,
@@ -267,6 +278,7 @@ function answer(request: LaneRequest, parts: AnswerParts): void {
   const done = ({ body, transfer }: Answer): void => send({ kind: 'answer', id: request.id, body }, transfer)
   const failed = (thrown: unknown): void => {
     if (thrown instanceof PromhiveError) {
+      if (thrown.code === 'STORAGE_CORRUPT') onDamage(thrown)
       send({ kind: 'failure', id: request.id, code: thrown.code, message: thrown.message, detail: {} })
       return
     }

@@ -20,6 +20,8 @@ export type LanesOptions = Readonly<{
   compute: Compute
   entry: LaneEntry
   clock: Clock
+  /** Where the log lies: for what is told of it. */
+  logDirectory: string
   random: Pick<Rng, 'next'>
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
@@ -71,6 +73,8 @@ export class Lanes {
   restarts = 0
   /** Records that shards had to do without, because the log was damaged. */
   recordsLost = 0
+  /** Of them those that are there and cannot be read. */
+  recordsCorrupt = 0
 
   constructor(options: LanesOptions) {
     this.#options = options
@@ -141,9 +145,12 @@ export class Lanes {
       (why) => {
         if (running.lane !== lane || this.#stopping) return
         this.#flush(running)
-        const { logger } = this.#options
+        const { logger, logDirectory } = this.#options
         if (why.kind === 'regressed') {
-          logger.error({ shard, applied: from - 1, ...why }, 'the log ends before what a shard has applied: its newest records are lost')
+          logger.error(
+            { shard, log: logDirectory, applied: from - 1, ...why },
+            'the log ends before what a shard has applied: its newest records are lost',
+          )
           running.applied.set(shard, why.last)
           this.#send(running, { kind: 'regressed', shard, last: why.last })
           this.#follow(running, log, shard, why.last + 1)
@@ -151,8 +158,11 @@ export class Lanes {
         }
         const until = why.kind === 'truncated' ? why.first - 1 : why.offset
         if (why.kind === 'truncated') this.recordsLost += why.first - from
-        else this.recordsLost++
-        logger.error({ shard, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
+        else {
+          this.recordsLost++
+          this.recordsCorrupt++
+        }
+        logger.error({ shard, log: logDirectory, until, ...why }, 'records of the log are damaged: the shard goes on behind them')
         this.#send(running, { kind: 'skip', shard, until })
         this.#follow(running, log, shard, until + 1)
       },

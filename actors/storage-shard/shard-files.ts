@@ -3,7 +3,7 @@ import { crc32 } from '../../src/base/crc32.ts'
 import { messageOf } from '../../src/base/errors.ts'
 import type { Logger } from '../../src/base/logger.ts'
 import type { Steps } from '../../src/base/steps.ts'
-import type { Disk, DiskFile } from '../../src/ports/disk.ts'
+import { makeDurableDirectory, type Disk, type DiskFile } from '../../src/ports/disk.ts'
 import type { Head } from '../../src/tsdb/head/head.ts'
 import { checkSnapshot, restoreSnapshot, snapshotHeadBytes, snapshotSize, type ShardState } from '../../src/tsdb/head/snapshot.ts'
 import { encodeSnapshot } from '../../src/tsdb/head/snapshot-write.ts'
@@ -80,7 +80,7 @@ export function loadSnapshot(
 ): Readonly<{ state: ShardState; series: number }> | null {
   const { shard, head, log, buffer, onDamaged } = given
   const directory = shardDirectory(dataDirectory, shard)
-  disk.makeDirectory(`${directory}/chunks`)
+  makeDurableDirectory(disk, `${directory}/chunks`)
   for (const name of disk.list(directory)) if (name.endsWith('.tmp')) disk.remove(`${directory}/${name}`)
   for (const name of snapshotNames(disk, directory)) {
     const path = `${directory}/${name}`

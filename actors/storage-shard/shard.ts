@@ -134,6 +134,8 @@ export class Shard {
   retiring: Set<number> | null = null
   /** Offset of the last record that was there. */
   #lastRecord = 0
+  /** Records of this life are missing: refs may have been announced in them. */
+  #hasSkipped = false
   /** Records that were no batches. */
   undecodable = 0
   readonly #exemplars: ExemplarRing
@@ -182,8 +184,12 @@ export class Shard {
     if (batch.cutStaleSeries) this.onCutStaleSeries?.(offset)
     for (let i = 0; i < counts.length; i++) this.totals[i]! += counts[i]! - before[i]!
     const unknown = counts[7]! - before[7]!
-    if (unknown > 0)
-      this.#log.error({ shard: this.id, offset, samples: unknown }, 'BUG: samples of a ref that was not announced were dropped')
+    if (unknown > 0) {
+      const why = this.#hasSkipped
+        ? 'samples are dropped whose series were announced in records that are damaged'
+        : 'BUG: samples of a ref that was not announced were dropped'
+      this.#log.error({ shard: this.id, offset, samples: unknown }, why)
+    }
   }
 
   /**
@@ -192,6 +198,7 @@ export class Shard {
    */
   skip(until: number): void {
     this.applied = until
+    this.#hasSkipped = true
     if (until - this.#lastRecord < 2) return
     for (const publisher of this.publishers.values()) {
       for (const entry of publisher.refs) if (entry > 0) this.head.holders[entry - 1]!--

@@ -10,7 +10,7 @@ import { assert } from '../../src/base/assert.ts'
 import { crc32c } from '../../src/base/crc32c.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
-import type { Disk } from '../../src/ports/disk.ts'
+import { makeDurableDirectory, type Disk } from '../../src/ports/disk.ts'
 import type { AppendOutcome, Log, LogReadFailure, LogRecord } from '../ports.ts'
 import { readFailed } from '../read-failure.ts'
 import {
@@ -76,7 +76,7 @@ type Follower = { next: number; live: boolean; handler: (record: LogRecord) => v
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EmbeddedLog> {
   const { disk, directory } = options
   const pause = options.pause ?? (() => Promise.resolve())
-  disk.makeDirectory(directory)
+  makeDurableDirectory(disk, directory)
   const opened = await openLog(disk, directory, pause, options.onProgress ?? (() => {}))
   return new DiskLog(options, opened, pause)
 }

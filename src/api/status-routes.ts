@@ -261,7 +261,8 @@ export function adminRoutes(edge: Edge): Route[] {
             throw thrown
           }
         })
-        for (const matchers of sets) await backend.admin.deleteSeries(matchers, startMs, endMs)
+        // `{}` selects nothing, as in Prometheus
+        for (const matchers of sets) if (matchers.length > 0) await backend.admin.deleteSeries(matchers, startMs, endMs)
         return noContent
       },
     },

@@ -14,6 +14,7 @@ export interface Disk {
   stat(path: string): FileStat
   /** Names of the entries, sorted; [] where the directory is missing. */
   list(path: string): string[]
+  /** With those above it that are missing; none is durable yet. */
   makeDirectory(path: string): void
   rename(from: string, to: string): void
   /** A second name for the same file. */
@@ -51,4 +52,14 @@ export interface DiskLock {
   /** Resolves when programs that use other kinds of locks are kept away too, as far as the system can; rejects with UNAVAILABLE where one of them has the file. */
   readonly settled: Promise<void>
   release(): void
+}
+
+/** Makes a directory, and those above it that are missing, so that a crash does not take them away with what is synced in them. Costs nothing where it is there. */
+export function makeDurableDirectory(disk: Disk, path: string): void {
+  if (path === '' || disk.exists(path)) return
+  const at = path.lastIndexOf('/')
+  const parent = path.slice(0, Math.max(at, 0))
+  makeDurableDirectory(disk, parent)
+  disk.makeDirectory(path)
+  disk.syncDirectory(at < 0 ? '.' : parent || '/')
 }

@@ -15,6 +15,7 @@ kvConformance('embedded, in a file', async () => {
   const clock = simulatedClock(1_000_000)
   const disk = simulatedDisk(seededRng(1))
   disk.makeDirectory('/data')
+  disk.syncDirectory('/')
   const file = { disk, path: '/data/kv' }
   const kv = embeddedKv(clock, file)
   return { kv, pass: (ms) => clock.advance(ms), reopen: async () => (await kv.close(), embeddedKv(clock, file)) }
@@ -31,6 +32,7 @@ it('embedded: a crash at any operation leaves the last acknowledged value or a l
   for (let at = 1; at < 50; at++) {
     const disk = simulatedDisk(seededRng(at))
     disk.makeDirectory('/data')
+    disk.syncDirectory('/')
     const file = { disk, path: '/data/kv' }
     disk.stopAt(disk.operations + at)
     const acknowledged = { value: 0 }
@@ -45,6 +47,7 @@ it('embedded: a crash at any operation leaves the last acknowledged value or a l
 it('embedded: a damaged file is refused', () => {
   const disk = simulatedDisk(seededRng(1))
   disk.makeDirectory('/data')
+  disk.syncDirectory('/')
   disk.write('/data/kv', new Uint8Array(100))
   expect(() => embeddedKv(simulatedClock(), { disk, path: '/data/kv' })).toThrow(expect.objectContaining({ code: 'STORAGE_CORRUPT' }))
 })

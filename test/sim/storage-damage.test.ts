@@ -1,6 +1,7 @@
 // Files of the storage that bad sectors or people have changed: never a wrong answer; what is damaged is named and set aside, the rest is served.
 import { describe, expect, it } from 'vitest'
 import { seededRng, type Rng } from '../../src/base/rng.ts'
+import type { Storage } from '../../src/cli/serve/storage.ts'
 import { storageMetrics } from '../../src/cli/serve/storage-metrics.ts'
 import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
 import { openSeries, readAll, StorageModel } from '../support/storage-model.ts'
@@ -8,7 +9,7 @@ import { smallWorld, StorageWorld } from '../support/storage-world.ts'
 
 const baseMs = 1_699_999_920_000
 const names = ['a', 'bb', 'ccc', 'dddd']
-const options = { ...smallWorld, outOfOrderTimeWindowMs: 300_000, chunkRangeMs: 960_000, walSegmentBytes: 4 << 10 }
+const options = { ...smallWorld, outOfOrderTimeWindowMs: 300_000, chunkRangeMs: 960_000, walSegmentBytes: 4 << 10, headSegmentBytes: 512 }
 
 type Ending = 'closed' | 'crashed'
 /** A storage with blocks, snapshots, full chunks, late samples and a log, that has ended. */
@@ -30,16 +31,30 @@ async function filled(rng: Rng, ending: Ending, deletes = false): Promise<{ worl
   return { world, model }
 }
 
-/** Kinds of files: path, and whether a sample may be missing when one is damaged. */
-const kinds: readonly (readonly [kind: string, path: RegExp, ending: Ending])[] = [
-  ['snapshots', /snapshot-/, 'closed'],
-  ['snapshots after a crash', /snapshot-/, 'crashed'],
-  ['head chunks', /\/chunks\/\d{8}$/, 'closed'],
-  ['log segments', /\/log\//, 'crashed'],
-  ['log segments of a closed storage', /\/log\//, 'closed'],
-  ['progress of deletions', /\/deletions$/, 'crashed'],
-  ['layout', /layout\.json$/, 'closed'],
+type Kind = Readonly<{ kind: string; path: RegExp; ending: Ending; mayLose: boolean }>
+/** Kinds of files: path, and whether a sample may be missing when one is damaged. Of snapshots there are two, and the log behind the older one. */
+const kinds: readonly Kind[] = [
+  { kind: 'snapshots', path: /snapshot-/, ending: 'closed', mayLose: false },
+  { kind: 'snapshots after a crash', path: /snapshot-/, ending: 'crashed', mayLose: false },
+  { kind: 'head chunks', path: /\/chunks\/\d{8}$/, ending: 'closed', mayLose: true },
+  { kind: 'log segments', path: /\/log\//, ending: 'crashed', mayLose: true },
+  { kind: 'log segments of a closed storage', path: /\/log\//, ending: 'closed', mayLose: true },
+  { kind: 'progress of deletions', path: /\/deletions$/, ending: 'crashed', mayLose: false },
+  { kind: 'layout', path: /layout\.json$/, ending: 'closed', mayLose: false },
 ]
+
+/** Damages that metrics tell of. */
+const damageMetrics = [
+  'prometheus_tsdb_wal_corruptions_total',
+  'prometheus_tsdb_mmap_chunk_corruptions_total',
+  'prometheus_tsdb_snapshot_replay_error_total',
+  'prometheus_tsdb_reloads_failures_total',
+  'promhive_storage_files_damaged_total',
+]
+async function counted(world: StorageWorld, storage: Storage): Promise<number> {
+  const families = (await world.run(storageMetrics(storage)))!.filter(({ name }) => damageMetrics.includes(name))
+  return families.reduce((sum, { samples }) => samples.reduce((part, { value }) => part + value, sum), 0)
+}
 
 function change(world: StorageWorld, path: string, rng: Rng): string {
   const size = world.disk.stat(path).sizeBytes
@@ -58,7 +73,7 @@ function change(world: StorageWorld, path: string, rng: Rng): string {
   return `${path}: bit ${bit} of byte ${at} of ${size}`
 }
 
-describe.each(kinds)('damaged %s', (_, pattern, ending) => {
+describe.each(kinds)('damaged $kind', ({ path: pattern, ending, mayLose }) => {
   it('gives no wrong answer, is told and set aside', { timeout: 300_000 }, async () => {
     const rng = seededRng(pattern.source.length * 31 + ending.length)
     const origin = await filled(rng.fork(), ending, pattern.source.includes('deletions'))
@@ -67,7 +82,8 @@ describe.each(kinds)('damaged %s', (_, pattern, ending) => {
       const world = new StorageWorld(origin.world.disk.copy(rng.fork()), origin.world.clock.nowMs(), options)
       const model = origin.model.copy()
       const paths = world.files().filter((path) => pattern.test(path))
-      const what = change(world, paths[rng.below(paths.length)]!, rng)
+      const damaged = paths[rng.below(paths.length)]!
+      const what = change(world, damaged, rng)
       const storage = (await world.open())!
       const found = (await world.run(readAll(storage)))!
       const wrong = model.differences(found)
@@ -78,7 +94,19 @@ describe.each(kinds)('damaged %s', (_, pattern, ending) => {
       ).toEqual([])
       // a loss is never silent
       const told = world.errors.length + world.infos.filter((line) => line.includes('torn write')).length
+      if (!mayLose) expect(lost, what).toEqual([])
       if (lost.length > 0) expect(told, `${what}: ${lost.length} samples lost`).toBeGreaterThan(0)
+      // by the name of the file; what a shard makes of damage in the log is told besides, and no other file is blamed
+      const ofLog = /the log ends before what a shard|records of the log are damaged|in records that are damaged/
+      const lines = [...world.errors, ...world.infos].join('\n')
+      // a last segment whose head is gone goes itself: then its directory is named
+      if (world.errors.length > 0)
+        expect(lines.includes(damaged) || lines.includes('"log":"/data/promhive/log"'), `${what}\n${lines}`).toBe(true)
+      expect(
+        world.errors.filter((line) => !line.includes(damaged) && !(ofLog.test(line) && damaged.includes('/log/'))),
+        what,
+      ).toEqual([])
+      if (world.errors.some((line) => line.includes(damaged))) expect(await counted(world, storage), what).toBeGreaterThan(0)
       // and not everything goes with it
       expect(
         [...found.values()].reduce((sum, samples) => sum + samples.size, 0),
@@ -128,7 +156,14 @@ describe('damaged blocks', () => {
           ).toEqual([])
           if (wrong.length > 0) expect(told(), `${what}: ${wrong.length} samples lost`).toBe(true)
         } catch (thrown) {
+          // the very file, or the one that does not fit it any more
           expect(String(thrown), what).toContain(block)
+          const file = /\/data\/[^ :]*/.exec(String(thrown))![0]
+          expect(
+            world.errors.some((line) => line.includes(file)),
+            `${what}: ${String(thrown)}`,
+          ).toBe(true)
+          expect(await counted(world, storage), what).toBeGreaterThan(0)
           refused++
         }
       }

@@ -1,18 +1,21 @@
 // One run of the whole storage of a machine that stops at an operation of its disk, and of what comes after.
-import { expect } from 'vitest'
+import { expect, it } from 'vitest'
 import { seededRng, type Rng } from '../../src/base/rng.ts'
+import { storageMetrics } from '../../src/cli/serve/storage-metrics.ts'
 import type { Storage } from '../../src/cli/serve/storage.ts'
 import { openSeries, readAll, StorageModel } from './storage-model.ts'
-import { simulatedDisk, type SimulatedDisk } from '../../src/ports/simulated/disk.ts'
+import { simulatedDisk, type DiskOperation, type SimulatedDisk } from '../../src/ports/simulated/disk.ts'
 import { smallWorld, StorageWorld } from './storage-world.ts'
 
 const baseMs = 1_699_999_800_000
 const stepMs = 60_000
-const lateWorld = { ...smallWorld, outOfOrderTimeWindowMs: 500_000, samplesPerChunk: 20 }
+/** Segments of the log and of head chunks are full after a few records, so that many come and go; head chunks are read back from their files. */
+const crashWorld = { ...smallWorld, walSegmentBytes: 1 << 10, headSegmentBytes: 96, headResidentBytes: 192 }
+const lateWorld = { ...crashWorld, outOfOrderTimeWindowMs: 500_000, samplesPerChunk: 20 }
 /** Series end, and are cut into blocks of their own. */
-const staleWorld = { ...smallWorld, staleSeriesCompactionThreshold: 0.2 }
-/** Rounds of a life: enough for a compaction. */
-export const roundsOfLife = 18
+const staleWorld = { ...crashWorld, staleSeriesCompactionThreshold: 0.2 }
+/** Rounds of a life: enough for a compaction. Late samples bring more of them. */
+const roundsOfLife = { inOrder: 26, late: 18 } as const
 const names = ['a', 'bb', 'ccc']
 
 /** Appends, with windows that pass, snapshots, deletions and maintenance. Ends early where the machine stops. */
@@ -29,11 +32,13 @@ export async function live(world: StorageWorld, storage: Storage, model: Storage
     }
     if (world.options.staleSeriesCompactionThreshold > 0) await endAndReturn(world, storage, model, handles, rng)
     if (rng.chance(0.05)) await world.run(storage.lanes.askAll('cleanTombstones', null)).catch(() => null)
-    if (rng.chance(0.05)) {
+    // in the middle of a compaction, often
+    const maintaining = rng.chance(0.3) ? storage.maintain().catch(() => null) : null
+    if (rng.chance(0.2)) {
       const start = world.clock.nowMs() - rng.below(900_000)
       await model.delete(world, storage, names[rng.below(names.length)]!, start, start + rng.below(200_000))
     }
-    if (rng.chance(0.2)) await world.run(storage.maintain()).catch(() => null)
+    if (maintaining !== null) await world.run(maintaining)
     if (world.disk.operations >= world.stopAt) return
     await world.clock.advance(stepMs)
     if (world.disk.operations >= world.stopAt) return
@@ -94,26 +99,87 @@ async function afterCrash(world: StorageWorld, model: StorageModel, rng: Rng, co
   expect(strays(world), `${context}, closed`).toEqual([])
 }
 
-/** One life, and a crash before each of its operations on the disk. Returns their number. */
-export async function crashEverywhere(seed: number, only: (operation: number) => boolean = () => true): Promise<number> {
+/** What lives are to contain, by what they do to the disk: the operation, and the path it is about. */
+const workload = {
+  'records written': ['write', /\/log\/\d+\.log$/],
+  'records synced': ['sync', /\/log\/\d+\.log$/],
+  'log segments begun': ['create', /\/log\/\d+\.log$/],
+  'log segments trimmed': ['remove', /\/log\/\d+\.log$/],
+  'head snapshots': ['rename', /\/snapshot-\d+\.tmp$/],
+  'head snapshots removed': ['remove', /\/snapshot-\d+$/],
+  'head chunks': ['rename', /\/chunks\/\d{8}\.tmp$/],
+  'head chunks removed': ['remove', /\/shards\/\d+\/chunks\/\d{8}$/],
+  'deletions noted': ['rename', /\/deletions\.tmp$/],
+  'blocks made': ['rename', /\.tmp-for-creation$/],
+  'tombstones of blocks': ['rename', /\/[0-9A-Z]{26}\/tombstones\.tmp$/],
+  'blocks removed': ['rename', /\/[0-9A-Z]{26}$/],
+  'files of blocks removed': ['remove', /\.tmp-for-deletion\/index$/],
+} as const satisfies Record<string, readonly [operation: DiskOperation, path: RegExp]>
+/** … and by what the storage counts. */
+const counted = {
+  windows: 'prometheus_tsdb_head_truncations_total',
+  compactions: 'prometheus_tsdb_compactions_total',
+  'vertical compactions': 'prometheus_tsdb_vertical_compactions_total',
+  'cuts of stale series': 'prometheus_tsdb_stale_series_compactions_triggered_total',
+  'late samples': 'prometheus_tsdb_head_out_of_order_samples_appended_total',
+} as const
+export type Workload = Record<keyof typeof workload | keyof typeof counted | 'deletions' | 'crash points', number>
+export const noWorkload = (): Workload =>
+  Object.fromEntries(['crash points', 'deletions', ...Object.keys(workload), ...Object.keys(counted)].map((name) => [name, 0])) as Workload
+
+/** One life, and a crash before each of its operations on the disk: their number, and what was going on. */
+export async function crashEverywhere(seed: number): Promise<Workload> {
+  const done = noWorkload()
   const luck = seededRng(seed * 7919)
   const disk = simulatedDisk(luck.fork())
-  const options = seed % 2 === 0 ? lateWorld : seed % 4 === 1 ? smallWorld : staleWorld
+  const options = seed % 2 === 0 ? lateWorld : seed % 4 === 1 ? crashWorld : staleWorld
   const world = new StorageWorld(disk, baseMs, options)
   const model = new StorageModel()
   const points: { disk: SimulatedDisk; model: StorageModel; nowMs: number; operation: number }[] = []
-  disk.onOperation = () => {
+  disk.onOperation = (kind, path) => {
     const operation = disk.operations
-    if (only(operation)) points.push({ disk: disk.copy(luck.fork()), model: model.copy(), nowMs: world.clock.nowMs(), operation })
+    points.push({ disk: disk.copy(luck.fork()), model: model.copy(), nowMs: world.clock.nowMs(), operation })
+    for (const [name, [wanted, paths]] of Object.entries(workload)) if (kind === wanted && paths.test(path)) done[name as keyof Workload]++
   }
   const storage = (await world.open())!
-  await live(world, storage, model, seededRng(seed), roundsOfLife)
+  await live(world, storage, model, seededRng(seed), seed % 2 === 0 ? roundsOfLife.late : roundsOfLife.inOrder)
   await verify(world, storage, model, `seed ${seed}, undisturbed`)
+  const families = (await world.run(storageMetrics(storage)))!
+  for (const [name, metric] of Object.entries(counted)) {
+    const family = families.find((one) => one.name === metric)
+    if (family === undefined) throw new Error(`no metric ${metric}`)
+    done[name as keyof Workload] += family.samples.reduce((sum, { value }) => sum + value, 0)
+  }
   await world.run(storage.close())
   disk.onOperation = null
+  done['crash points'] = points.length
+  done.deletions = model.deletions
   for (const point of points) {
     const context = `seed ${seed}, crash before operation ${point.operation}`
     await afterCrash(new StorageWorld(point.disk, point.nowMs, options), point.model, luck, context)
   }
-  return points.length
+  return done
 }
+
+/**
+ * The lives of a test file, a test each, and one over all of them: so many crash points, and nothing of the workload missing. The sum over the files is
+ * what a run of the tests promises.
+ */
+export function livesAndCrashes(name: string, seeds: readonly number[], atLeast: Partial<Workload>): void {
+  const total = noWorkload()
+  let lives = 0
+  it.each(seeds)(`${name}, seed %i`, { timeout: 600_000 }, async (seed) => {
+    const done = await crashEverywhere(seed)
+    for (const key of Object.keys(total) as (keyof Workload)[]) total[key] += done[key]
+    lives++
+  })
+  it(`${name}: crash points and what was going on`, ({ skip }) => {
+    if (lives < seeds.length) skip('not all seeds have run')
+    console.log(Object.entries(total).map(([key, count]) => `${count} ${key}`).join(', ')) // prettier-ignore
+    const missing = Object.entries(atLeast).filter(([key, least]) => total[key as keyof Workload] < least)
+    expect(missing, JSON.stringify(total)).toEqual([])
+  })
+}
+
+/** Crash points of a usual run. */
+export const crashPointsMin = { inOrder: 5_200, late: 5_000 } as const

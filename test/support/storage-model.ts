@@ -37,9 +37,13 @@ export class StorageModel {
   readonly series = new Map<string, Map<number, State>>()
   /** Times of staleness markers, as series/time. */
   readonly ends = new Set<string>()
+  /** Times of series that a deletion nobody has confirmed may have taken: all of them or none. */
+  #unconfirmed: { name: string; times: readonly number[] }[] = []
   acknowledged = 0
   late = 0
   refused = 0
+  /** Acknowledged. */
+  deletions = 0
 
   static value(name: string, timeMs: number): number {
     return ((timeMs / 1000) % 100_003) + name.length * 0.5 + name.charCodeAt(name.length - 1)
@@ -49,6 +53,7 @@ export class StorageModel {
     const out = new StorageModel()
     for (const [name, samples] of this.series) out.series.set(name, new Map(samples))
     for (const end of this.ends) out.ends.add(end)
+    out.#unconfirmed = [...this.#unconfirmed]
     return out
   }
 
@@ -62,21 +67,21 @@ export class StorageModel {
   async append(world: StorageWorld, storage: Storage, handles: ReadonlyMap<string, number>, timeMs: number): Promise<boolean> {
     const names = [...handles.keys()]
     for (const name of names) if (!this.#of(name).has(timeMs)) this.#of(name).set(timeMs, 'sent')
-    const result = await world
-      .run(
-        storage.appender.append({
-          length: names.length,
-          handles: Uint32Array.from(handles.values()),
-          values: Float64Array.from(names, (name) => StorageModel.value(name, timeMs)),
-          times: null,
-          timeMs,
-        }),
-      )
-      .catch(() => null)
-    if (result === null || result.pending || result.appended !== names.length) return false
-    for (const name of names) this.#of(name).set(timeMs, 'kept')
-    this.acknowledged += names.length
-    return true
+    const batch = {
+      length: names.length,
+      handles: Uint32Array.from(handles.values()),
+      values: Float64Array.from(names, (name) => StorageModel.value(name, timeMs)),
+      times: null,
+      timeMs,
+    }
+    // known at once, not when the simulation has come to rest
+    const appended = storage.appender.append(batch).then((result) => {
+      if (result.pending || result.appended !== names.length) return false
+      for (const name of names) this.#of(name).set(timeMs, 'kept')
+      this.acknowledged += names.length
+      return true
+    })
+    return (await world.run(appended).catch(() => null)) ?? false
   }
 
   /** Appends one sample at a time nothing else has, or nothing; it may be refused as too old. */
@@ -90,15 +95,17 @@ export class StorageModel {
       times: null,
       timeMs,
     }
-    const result = await world.run(storage.appender.append(batch)).catch(() => null)
-    if (result === null || result.pending) return
-    if (result.appended === 1) {
-      this.#of(name).set(timeMs, 'kept')
-      this.late++
-    } else {
-      this.#of(name).delete(timeMs)
-      this.refused++
-    }
+    const appended = storage.appender.append(batch).then((result) => {
+      if (result.pending) return
+      if (result.appended === 1) {
+        this.#of(name).set(timeMs, 'kept')
+        this.late++
+      } else {
+        this.#of(name).delete(timeMs)
+        this.refused++
+      }
+    })
+    await world.run(appended).catch(() => null)
   }
 
   /** Ends a series with a staleness marker; its handle is released. */
@@ -115,11 +122,17 @@ export class StorageModel {
 
   async delete(world: StorageWorld, storage: Storage, name: string, startMs: number, endMs: number): Promise<void> {
     const touched = [...this.#of(name).keys()].filter((time) => time >= startMs && time <= endMs)
+    const unconfirmed = { name, times: touched.filter((time) => this.#of(name).get(time) === 'kept') }
+    this.#unconfirmed.push(unconfirmed)
     for (const time of touched) if (this.#of(name).get(time) !== 'deleted') this.#of(name).set(time, 'maybeDeleted')
     const matchers = [{ name: '__name__', kind: '=' as const, value: name }]
-    const result = await world.run(storage.appender.deleteSeries(matchers, startMs, endMs)).catch(() => null)
-    if (result === null || result.pending) return
-    for (const time of touched) this.#of(name).set(time, 'deleted')
+    const deleted = storage.appender.deleteSeries(matchers, startMs, endMs).then((result) => {
+      if (result.pending) return
+      for (const time of touched) this.#of(name).set(time, 'deleted')
+      this.#unconfirmed.splice(this.#unconfirmed.indexOf(unconfirmed), 1)
+      this.deletions++
+    })
+    await world.run(deleted).catch(() => null)
   }
 
   /** Differences between what is and what must be, in words. */
@@ -139,6 +152,11 @@ export class StorageModel {
       for (const [time, state] of sent) {
         if (state === 'kept' && time >= sinceMs && found.get(name)?.has(time) !== true) out.push(`${name} at ${time}: lost`)
       }
+    }
+    for (const { name, times } of this.#unconfirmed) {
+      const open = times.filter((time) => this.series.get(name)!.get(time) === 'maybeDeleted')
+      const there = open.filter((time) => found.get(name)?.has(time) === true)
+      if (there.length > 0 && there.length < open.length) out.push(`${name}: ${there.length} of ${open.length} survive a deletion`)
     }
     return out
   }

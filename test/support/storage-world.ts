@@ -22,6 +22,8 @@ export type WorldOptions = Readonly<{
   staleSeriesCompactionThreshold: number
   sliceMs: number
   snapshotTailUs: number
+  headResidentBytes?: number
+  headSegmentBytes?: number
   /** Default: one that lives as long as the storage. */
   compute?: Compute
 }>

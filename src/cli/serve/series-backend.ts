@@ -22,7 +22,7 @@ import type { LaneStatus } from '../../../actors/storage-shard/lane-protocol.ts'
 import { writeLabelSets, type LatestAnswer } from '../../../actors/storage-shard/lane-requests.ts'
 import { largest, type Cardinality, type NameCount } from '../../tsdb/head/metadata.ts'
 import type { Clock } from '../../ports/clock.ts'
-import type { Disk } from '../../ports/disk.ts'
+import { makeDurableDirectory, type Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 
 export function seriesBackend(lanes: Lanes): SeriesBackend {
@@ -125,7 +125,7 @@ export function adminBackend(
       const name = `${time}-${tail}`
       const directory = `${dataDirectory}/snapshots/${name}`
       if (disk.exists(directory)) throw new PromhiveError('INTERNAL', `cannot create snapshot ${name}: it exists`)
-      disk.makeDirectory(directory)
+      makeDurableDirectory(disk, directory)
       await appender.drain()
       await lanes.askAll('snapshotTo', { directory, skipHead })
       return name

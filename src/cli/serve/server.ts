@@ -91,8 +91,14 @@ export class Server {
     })
     const storage = await this.#opening.storage
     this.#storage = storage
-    const tsdb = { appender: storage.appender, disk: this.#disk, decompress: decompressors, logger: logger.child({ component: 'tsdb' }) }
-    await takeOver(dataDirectory, tsdb) // before anything newer is appended
+    const taken = await takeOver(dataDirectory, {
+      appender: storage.appender,
+      disk: this.#disk,
+      decompress: decompressors,
+      logger: logger.child({ component: 'tsdb' }),
+      chunkRangeMs: storage.chunkRangeMs,
+    }) // before anything newer is appended
+    storage.filesDamaged += taken?.damages ?? 0
     this.#appender.become(storage.appender)
     this.#metrics.collect(() => storageMetrics(storage))
     this.#roles = new Roles(this.#settings, storage, this.#loaded, {

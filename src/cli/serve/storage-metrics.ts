@@ -166,7 +166,12 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
     ['gauge', 'prometheus_tsdb_wal_segment_current', 'Write log segment index that TSDB is currently writing to.', log.lastSegment],
     ['gauge', 'prometheus_tsdb_wal_storage_size_bytes', 'Size of the write log directory.', log.bytes],
     ['counter', 'prometheus_tsdb_wal_writes_failed_total', 'Total number of write log writes that failed.', storage.log.failedWrites],
-    ['counter', 'prometheus_tsdb_wal_corruptions_total', 'Total number of WAL corruptions.', storage.log.damage.length],
+    [
+      'counter',
+      'prometheus_tsdb_wal_corruptions_total',
+      'Total number of WAL corruptions.',
+      storage.log.damage.length + storage.lanes.recordsCorrupt,
+    ],
     [
       'gauge',
       'prometheus_tsdb_clean_start',
@@ -191,6 +196,12 @@ export async function storageMetrics(storage: Storage): Promise<MetricFamily[]> 
       'promhive_log_records_lost_total',
       'Records of the log that shards had to do without, because it was damaged.',
       storage.lanes.recordsLost,
+    ],
+    [
+      'counter',
+      'promhive_storage_files_damaged_total',
+      'Files found damaged that no other metric counts: of blocks when they are read, layout, progress of deletions, the head of a Prometheus.',
+      storage.filesDamaged + sum((lane) => lane.filesDamaged),
     ],
     ['counter', 'promhive_storage_worker_restarts_total', 'Starts of storage workers that had ended.', storage.lanes.restarts],
     [

@@ -9,10 +9,11 @@ import { count, fail, flag, integer, object, withDefault } from '../../base/shap
 import type { Logger } from '../../base/logger.ts'
 import type { Clock } from '../../ports/clock.ts'
 import type { Compute, LanePort } from '../../ports/compute.ts'
-import type { Disk } from '../../ports/disk.ts'
+import { makeDurableDirectory, type Disk } from '../../ports/disk.ts'
 import type { Random } from '../../ports/random.ts'
 import { planRetention, retentionBytes } from '../../tsdb/compact/plan.ts'
 import { sweepBlockFiles, sweepUnfinished } from '../../tsdb/block/directory.ts'
+import { segmentName } from '../../../cluster/embedded/log-format.ts'
 import { openEmbeddedLog, type EmbeddedLog } from '../../../cluster/embedded/log.ts'
 import { LogAppender } from '../../../actors/storage-shard/appender.ts'
 import { Lanes, type ReplayProgress } from '../../../actors/storage-shard/lanes.ts'
@@ -42,6 +43,9 @@ export type StorageOptions = Readonly<{
   sliceMs?: number
   /** Replaying so much of a shard's log, in µs, is worth a snapshot before its time. */
   snapshotTailUs?: number
+  /** Chunk bytes of the heads kept in memory, and of a segment of them. */
+  headResidentBytes?: number
+  headSegmentBytes?: number
 }>
 /** What a new configuration may change while the storage runs. */
 export type StorageSettings = Pick<StorageOptions, 'blocks' | 'outOfOrderTimeWindowMs' | 'staleSeriesCompactionThreshold'>
@@ -65,12 +69,16 @@ export interface Storage {
   readonly lanes: Lanes
   readonly appender: LogAppender
   readonly shards: number
+  /** Length of the windows that are cut into blocks. */
+  readonly chunkRangeMs: number
   /** How long opening took. */
   readonly openedMs: number
   /** True where the last run ended in order. */
   readonly cleanStart: boolean
   /** In force now. */
   readonly settings: StorageSettings
+  /** Files found damaged that have no metric of their own: the layout, the head of a Prometheus. */
+  filesDamaged: number
   /** How often stale series were to be cut. */
   readonly staleSeriesCompactions: number
   configure(settings: StorageSettings): Promise<void>
@@ -103,11 +111,11 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
   const { dataDirectory } = options
   const own = `${dataDirectory}/promhive`
   const startedMs = clock.monotonicMs()
-  disk.makeDirectory(own)
+  makeDurableDirectory(disk, own)
   const lock = options.lockFile ? disk.lock(`${dataDirectory}/lock`) : null
   let workers: Lanes | null = null
   try {
-    const layout = openLayout(disk, own, options.shards, logger)
+    const { layout, damaged } = openLayout(disk, own, options.shards, logger)
     const cleanStart = layout.clean
     disk.remove(`${own}/layout.json.tmp`)
     // after an end without order it says so already
@@ -123,6 +131,7 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       entry: parts.laneProgram === undefined ? storageLane : { ...storageLane, inline: parts.laneProgram },
       clock,
       random,
+      logDirectory: `${own}/log`,
       logger,
       replay: parts.replay ?? { total: 0, done: 0 },
       lanes: Math.min(options.lanes, layout.shards),
@@ -132,7 +141,8 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
         samplesPerChunk: options.samplesPerChunk,
         chunkRangeMs: options.chunkRangeMs,
         blockSegmentBytesMax: options.blockSegmentBytesMax,
-        residentBytesMax: Math.floor(residentBytesMax / options.lanes),
+        residentBytesMax: Math.floor((options.headResidentBytes ?? residentBytesMax) / options.lanes),
+        ...(options.headSegmentBytes !== undefined && { headSegmentBytes: options.headSegmentBytes }),
         exemplarsMax: Math.floor(options.exemplarsMax / options.lanes),
         snapshotEveryMs,
         snapshotTailUs: options.snapshotTailUs ?? snapshotTailUs,
@@ -154,7 +164,11 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       nowMs: () => clock.monotonicMs(),
       onCommit: (durationMs) => logMetrics.committed(durationMs),
     })
-    if (log.tornBytes > 0) logger.info({ bytes: log.tornBytes }, 'a torn write at the end of the log was cut off')
+    if (log.tornBytes > 0)
+      logger.info(
+        { path: `${own}/log/${segmentName(log.size().lastSegment)}`, bytes: log.tornBytes },
+        'a torn write at the end of the log was cut off',
+      )
     for (const damage of log.damage) logger.error({ damage }, 'the log is damaged')
     opening.resolve(log)
     parts.onRecovering?.()
@@ -173,8 +187,10 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
       lanes,
       appender: opened,
       shards: layout.shards,
+      chunkRangeMs: options.chunkRangeMs,
       openedMs,
       cleanStart,
+      filesDamaged: damaged ? 1 : 0,
       get settings() {
         return settings
       },
@@ -221,13 +237,13 @@ export async function openStorage(options: StorageOptions, parts: StorageParts):
 }
 
 /** A damaged layout is set aside: the directories of the shards say how many there are. Throws STORAGE_CORRUPT where they do not. */
-function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logger): Layout {
+function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logger): Readonly<{ layout: Layout; damaged: boolean }> {
   const path = `${own}/layout.json`
   const problem = disk.exists(path) ? readLayout(disk, path) : 'the file is missing'
-  if (typeof problem !== 'string') return problem
+  if (typeof problem !== 'string') return { layout: problem, damaged: false }
   const found = disk.list(`${own}/shards`)
   const written = disk.list(`${own}/log`).length > 0
-  if (found.length === 0 && !written) return { version: 1, shards: shardsWanted, generation: 1, clean: true }
+  if (found.length === 0 && !written) return { layout: { version: 1, shards: shardsWanted, generation: 1, clean: true }, damaged: false }
   const numbers = new Set(found.map(Number))
   const whole = found.length > 0 && (found.length & (found.length - 1)) === 0 && found.every((_, shard) => numbers.has(shard))
   if (!whole)
@@ -236,7 +252,7 @@ function openLayout(disk: Disk, own: string, shardsWanted: number, logger: Logge
     })
   logger.error({ path, problem, shards: found.length }, 'the layout is damaged: the number of shards is taken from their directories')
   if (disk.exists(path)) disk.rename(path, `${own}/damaged-layout.json`)
-  return { version: 1, shards: found.length, generation: 1, clean: false }
+  return { layout: { version: 1, shards: found.length, generation: 1, clean: false }, damaged: true }
 }
 
 /** The layout, or what is wrong with the file. */

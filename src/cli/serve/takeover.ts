@@ -1,7 +1,8 @@
 // A data directory that a Prometheus has used: its blocks are read as they are, and what its head held is appended here once, before anything
 // else is. Its own files stay untouched.
 //
-//   wal/ chunks_head/ wbl/ ─▶ samples from the newest block's end on ─▶ appender ─▶ log          promhive/takeover.json: which files were read
+//   wal/ chunks_head/   samples from the newest block's end on ─┐
+//   wbl/ chunks_head/   samples that came out of order, all ────┴▶ appender ─▶ log          promhive/takeover.json: which files were read
 import { timeText } from '../../api/time-text.ts'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
 import type { Logger } from '../../base/logger.ts'
@@ -11,22 +12,33 @@ import { SampleColumns } from '../../model/samples.ts'
 import { isStaleAt } from '../../model/staleness.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { openBlocks } from '../../tsdb/block/directory.ts'
+import { isPartOfWindow } from '../../tsdb/block/meta.ts'
 import { PageCache } from '../../tsdb/block/pages.ts'
 import { hasHead, importHead, type HeadSink } from '../../tsdb/wal-import/import-head.ts'
 import { logSegments, segmentPaths, type Decompressors } from '../../tsdb/wal-import/log.ts'
 
-export type TakeoverParts = Readonly<{ disk: Disk; appender: Appender; decompress: Decompressors; logger: Logger }>
+/** How late a sample may be is this module's to say while it works. */
+export type TakeoverAppender = Appender & { outOfOrderWindowMs: number }
+export type TakeoverParts = Readonly<{
+  disk: Disk
+  appender: TakeoverAppender
+  decompress: Decompressors
+  logger: Logger
+  /** Of the shards: what they take out of order between series is half of it. */
+  chunkRangeMs: number
+}>
 
-export type Takeover = Readonly<{ series: number; samples: number; refused: number }>
+export type Takeover = Readonly<{ series: number; samples: number; refused: number; damages: number }>
 
-/** A half of Prometheus' chunk range: what a shard takes out of order between series. */
-const sliceMs = 3_600_000
+/** Every slice reads all files once more. */
+const sliceMsMin = 60_000
 
 /**
  * Takes over a Prometheus' head unless the same one was taken over before. Null: there was nothing to do. A crash in between is made good by the
  * next start: what is there already is refused as a duplicate. Rejects where the storage does.
  */
-export async function takeOver(dataDirectory: string, { disk, appender, decompress, logger }: TakeoverParts): Promise<Takeover | null> {
+export async function takeOver(dataDirectory: string, parts: TakeoverParts): Promise<Takeover | null> {
+  const { disk, appender, decompress, logger, chunkRangeMs } = parts
   const recordPath = `${dataDirectory}/promhive/takeover.json`
   if (!hasHead(disk, dataDirectory)) return null
   const head = headState(disk, dataDirectory)
@@ -34,22 +46,31 @@ export async function takeOver(dataDirectory: string, { disk, appender, decompre
   const { fromMs, blocks } = newestBlockEnd(disk, dataDirectory)
   logger.info({ blocks, from: fromMs === -Infinity ? 'the start' : timeText(fromMs) }, 'Taking over the head of a Prometheus')
   const gathered = new GatheredBatch(appender)
+  const sliceMs = Math.max(chunkRangeMs / 2, sliceMsMin)
   const steps = importHead(disk, dataDirectory, decompress, gathered, { fromMs, sliceMs })
   let step = steps.next()
-  for (; step.done !== true; step = steps.next()) await gathered.append()
-  await gathered.append()
+  const { outOfOrderWindowMs } = appender
+  try {
+    // the log of a Prometheus has late samples as well, and some it has refused: those it took come from its log of late ones, whatever is configured now
+    appender.outOfOrderWindowMs = 0
+    for (; step.done !== true; step = steps.next()) await gathered.append()
+    await gathered.append()
+  } finally {
+    appender.outOfOrderWindowMs = outOfOrderWindowMs
+  }
   gathered.release()
   const { series, samples, orphans, damages } = step.value
   for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
   logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
   writeRecord(disk, recordPath, head)
-  return { series, samples, refused: gathered.refused }
+  return { series, samples, refused: gathered.refused, damages: damages.length }
 }
 
 /** Gathers what one step of the import gives, and appends it as one batch. Series are opened when their first sample comes. */
 class GatheredBatch implements HeadSink {
   refused = 0
-  readonly #appender: Appender
+  #late = false
+  readonly #appender: TakeoverAppender
   readonly #labels: Labels[] = []
   readonly #handles: (SeriesHandle | undefined)[] = []
   readonly #columns = new SampleColumns(1 << 16)
@@ -57,8 +78,13 @@ class GatheredBatch implements HeadSink {
   #histograms: HistogramSample[] = []
   #exemplars: ExemplarSample[] = []
 
-  constructor(appender: Appender) {
+  constructor(appender: TakeoverAppender) {
     this.#appender = appender
+  }
+
+  late(): void {
+    this.#late = true
+    this.#appender.outOfOrderWindowMs = Infinity
   }
 
   series(series: number, labels: Labels): void {
@@ -104,7 +130,9 @@ class GatheredBatch implements HeadSink {
       histograms: this.#histograms,
       exemplars: this.#exemplars,
     })
-    this.refused += result.outOfOrder + result.duplicate + result.outOfBounds + result.tooOld
+    this.refused += result.outOfBounds + result.tooOld
+    // what is late in the log, or there twice, comes with the late ones
+    if (this.#late) this.refused += result.outOfOrder + result.duplicate
     this.#columns.clear()
     this.#histograms = []
     this.#exemplars = []
@@ -119,12 +147,13 @@ class GatheredBatch implements HeadSink {
   }
 }
 
-/** Ends of blocks that a Prometheus wrote: what lies before is in them. */
+/** Ends of blocks that a Prometheus wrote: what lies before is in them. One of late samples or of a few series says nothing of the others. */
 function newestBlockEnd(disk: Disk, dataDirectory: string): { fromMs: number; blocks: number } {
   const { blocks } = openBlocks(disk, new PageCache(1 << 20), dataDirectory)
   try {
     const theirs = blocks.filter(({ meta }) => meta.shard === null)
-    return { fromMs: theirs.reduce((end, { meta }) => Math.max(end, meta.maxTime), -Infinity), blocks: theirs.length }
+    const whole = theirs.filter(({ meta }) => !isPartOfWindow(meta))
+    return { fromMs: whole.reduce((end, { meta }) => Math.max(end, meta.maxTime), -Infinity), blocks: theirs.length }
   } finally {
     for (const block of blocks) block.close()
   }

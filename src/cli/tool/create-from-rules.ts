@@ -9,7 +9,7 @@ import type { RuleGroup } from '../../rules/options.ts'
 import { ApiClient, readNamedTime, secondsText } from './api-client.ts'
 import { exitCodes, type ExitCode } from './check-io.ts'
 import { ruleChecks } from './rule-checks.ts'
-import { newUlid, toolPorts, type ToolIo } from './tool-io.ts'
+import { newUlid, progressOf, toolPorts, type ToolIo } from './tool-io.ts'
 import { createBlocksFromRules, type CreateRulesIo } from './tsdb-create-rules.ts'
 
 export type CreateFromRulesOptions = Readonly<{
@@ -47,7 +47,14 @@ export async function createFromRules(files: readonly string[], options: CreateF
         endMs,
         evalIntervalMs: options.evalInterval,
       },
-      { disk: toolPorts.disk, newUlid, print: io.print, printError: io.printError, queryRange: rangeQueries(client) },
+      {
+        disk: toolPorts.disk,
+        newUlid,
+        print: io.print,
+        printError: io.printError,
+        queryRange: rangeQueries(client),
+        progress: progressOf(io),
+      },
     )
     return done ? exitCodes.success : exitCodes.failure
   } finally {

@@ -27,7 +27,8 @@ export async function tool(argv: readonly string[]): Promise<number> {
     return exitCode
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode
-    if (!(thrown instanceof PromhiveError)) throw thrown
+    // a file that cannot be read or written is nobody's bug
+    if (!(thrown instanceof PromhiveError) && !(thrown instanceof Error && 'syscall' in thrown)) throw thrown
     io.printError(messageOf(thrown))
     return exitCodes.failure
   } finally {
@@ -299,6 +300,31 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
     if (name === 'dump')
       command.addOption(new Option('--format <format>', 'what is printed').choices(['prom', 'seriesjson']).default('prom'))
   }
+  const bench = group(tsdb, 'bench', 'Measures the storage.')
+  verb(bench, 'write', 'Writes simulated scrapes into a storage of its own.', async (file: string | undefined, flags: BenchFlags) => {
+    const [{ benchWrite }, { openBenchStorage }, { toolPorts }] = await Promise.all([
+      import('./tsdb-bench.ts'),
+      import('./bench-storage.ts'),
+      import('./tool-io.ts'),
+    ])
+    await benchWrite(
+      { metrics: flags.metrics, scrapes: flags.scrapes },
+      {
+        print: (line) => {
+          io.print(line)
+          io.flush()
+        },
+        monotonicMs: () => toolPorts.clock.monotonicMs(),
+        read: () => io.readFile(file ?? benchSeriesFile),
+        open: () => openBenchStorage(flags.out),
+      },
+    )
+    return exitCodes.success
+  })
+    .argument('[file]', `series, one a line as JSON, default ${benchSeriesFile}`)
+    .option('--out <directory>', 'where the storage is made; what an earlier run left in it goes', 'benchout')
+    .option('--metrics <count>', 'series to read', readInteger, 10_000)
+    .option('--scrapes <count>', 'scrapes to simulate', readInteger, 3_000)
   const create = group(tsdb, 'create-blocks-from', 'Makes blocks of samples from elsewhere.')
     .option('-r, --human-readable', 'times and sizes for people', false)
     .option('-q, --quiet', 'do not print the blocks', false)
@@ -308,13 +334,13 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
     return { humanReadable, quiet, maxBlockMs: maxBlockDuration }
   }
   verb(create, 'openmetrics <file>', 'Reads an OpenMetrics text.', async (file: string, directory: string | undefined, flags: { label: string[] }) => {
-    const [{ createBlocksFromOpenMetrics, readLabelFlag }, { toolPorts, newUlid }, { readFileSync }] = await Promise.all([
+    const [{ createBlocksFromOpenMetrics, readLabelFlag }, { toolPorts, newUlid, progressOf }] = await Promise.all([
       import('./tsdb-create-blocks.ts'),
       import('./tool-io.ts'),
-      import('node:fs'),
     ])
+    const { disk } = toolPorts
     const options = { ...shared(), outputDirectory: directory ?? path, labels: flags.label.map(readLabelFlag) }
-    createBlocksFromOpenMetrics(readFileSync(file), options, { disk: toolPorts.disk, newUlid, print: io.print })
+    createBlocksFromOpenMetrics(disk.read(file), options, { disk, newUlid, print: io.print, progress: progressOf(io) })
     return exitCodes.success
   }) // prettier-ignore
     .argument('[directory]', `where the blocks go, default ${path}`)
@@ -330,6 +356,8 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
     .option('--output-dir <directory>', 'where the blocks go', path)
     .option('--eval-interval <duration>', 'for groups without an interval', readDuration, 60_000)
 }
+const benchSeriesFile = '../../tsdb/testdata/20kseries.json'
+type BenchFlags = { out: string; metrics: number; scrapes: number }
 type AnalyzeFlags = { limit: number; extended: boolean; match: string }
 type DumpFlags = { minTime: number; maxTime: number; match: string[]; format: 'prom' | 'seriesjson' }
 type CreateFlags = { humanReadable: boolean; quiet: boolean; maxBlockMs: number }

@@ -12,6 +12,7 @@ import { ulidFrom } from '../../tsdb/block/ulid.ts'
 import { nodeConfigFiles } from '../config-files.ts'
 import { buildInfo } from '../serve/build-info.ts'
 import type { CheckIo } from './check-io.ts'
+import { progressEvery, type Progress } from './progress.ts'
 
 export type ToolIo = CheckIo & Readonly<{ flush(): void }>
 
@@ -78,6 +79,12 @@ export const toolPorts = {
   disk: nodeDisk(),
   http: nodeHttp({ environment: process.env, userAgent }),
 } as const
+
+const progressMs = 2_000
+/** Of long work, on standard error. */
+export function progressOf(io: ToolIo): Progress {
+  return progressEvery(progressMs, () => toolPorts.clock.monotonicMs(), io.printError)
+}
 
 const random = nodeRandom()
 export function newUlid(): string {

@@ -11,6 +11,8 @@ import { BlockWriter } from '../../tsdb/block/writer.ts'
 import { encodeChunks } from '../../tsdb/chunks/encode.ts'
 import { blockRanges } from '../../tsdb/compact/plan.ts'
 import { inOrder } from './tsdb-database.ts'
+import { timeText } from './tsdb-table.ts'
+import { noProgress, type Progress } from './progress.ts'
 import { printBlocks } from './tsdb-list.ts'
 
 const defaultBlockMs = 2 * 3_600_000
@@ -26,12 +28,12 @@ export type CreateBlocksOptions = Readonly<{
 }>
 
 /** What the tool needs of the world: a disk, and a new name for every block. */
-export type CreateBlocksIo = Readonly<{ disk: Disk; newUlid(): string; print(line: string): void }>
+export type CreateBlocksIo = Readonly<{ disk: Disk; newUlid(): string; print(line: string): void; progress?: Progress }>
 
 /** Reads an OpenMetrics text and writes a block for each aligned range that has samples. Throws PromhiveError, whose message is what promtool prints. */
 export function createBlocksFromOpenMetrics(input: Uint8Array, options: CreateBlocksOptions, io: CreateBlocksIo): BlockMeta[] {
   io.disk.makeDirectory(options.outputDirectory)
-  const samples = readSamples(input, options.labels)
+  const samples = readSamples(input, options.labels, io.progress ?? noProgress)
   const blocks = new BackfillBlocks(options, io)
   blocks.write(samples)
   return blocks.written
@@ -40,7 +42,8 @@ export function createBlocksFromOpenMetrics(input: Uint8Array, options: CreateBl
 /** Series with samples in the order given. */
 export type BackfillSeries = { readonly labels: Labels; readonly columns: SampleColumns }
 
-function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels']): BackfillSeries[] {
+function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels'], progress: Progress): BackfillSeries[] {
+  let samples = 0
   const series = new Map<string, BackfillSeries>()
   const byExposed = new Map<string, BackfillSeries>()
   try {
@@ -56,6 +59,7 @@ function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels']): B
         byExposed.set(entry.key, found)
       }
       found.columns.push(entry.timeMs, entry.value)
+      if ((++samples & 0xffff) === 0) progress(() => `read ${samples} samples of ${series.size} series`)
     }
   } catch (thrown) {
     const why = messageOf(thrown)
@@ -105,6 +109,9 @@ export class BackfillBlocks {
         minTime = Math.min(minTime, columns.times[from]!)
         maxTime = Math.max(maxTime, columns.times[each.at - 1]!)
         writer.add(labels, encodeChunks(columns, from, each.at))
+        this.#io.progress?.(
+          () => `writing the block from ${timeText(minTime, true)} on: series ${sorted.indexOf(each) + 1} of ${sorted.length}`,
+        )
       }
       const meta = writer.finish({ minTime, maxTime: maxTime + 1, compaction: newCompaction(writer.ulid), shard: null })
       if (meta !== null) this.#report(meta)

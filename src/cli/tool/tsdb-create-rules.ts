@@ -4,6 +4,7 @@ import { labelPairs, labelsFrom, labelsKey, metricNameLabel, type Labels } from 
 import { SampleColumns } from '../../model/samples.ts'
 import type { RecordingRuleOptions, RuleGroup } from '../../rules/options.ts'
 import { groupPhaseMs, slotBefore } from '../../rules/slots.ts'
+import { timeText } from './tsdb-table.ts'
 import { BackfillBlocks, type BackfillSeries, type CreateBlocksIo, type CreateBlocksOptions } from './tsdb-create-blocks.ts'
 
 export type CreateRulesOptions = CreateBlocksOptions &
@@ -40,8 +41,10 @@ export async function createBlocksFromRules(
   io.disk.makeDirectory(options.outputDirectory)
   let failures = 0
   for (const group of groups) {
-    for (const rule of group.rules) {
+    if (!options.quiet) io.printError(`processing group ${group.file};${group.name}`)
+    for (const [i, rule] of group.rules.entries()) {
       if (rule.kind !== 'record') continue
+      if (!options.quiet) io.printError(`processing rule ${i} ${rule.name}`)
       try {
         await importRule(group, rule, options, io)
       } catch (thrown) {
@@ -74,6 +77,7 @@ async function importRule(group: RuleGroup, rule: RecordingRuleOptions, options:
     }
     for (const warning of answer.warnings) io.printError(`Range query returned warnings. warnings=${warning}`)
     blocks.write(recorded(rule, group, answer.series))
+    io.progress?.(() => `${rule.name}: ${answer.series.length} series until ${timeText(last, true)}`)
   }
 }
 

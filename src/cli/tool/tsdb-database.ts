@@ -7,6 +7,7 @@ import { SampleColumns } from '../../model/samples.ts'
 import type { Disk } from '../../ports/disk.ts'
 import { parseMetricSelector, printProblem } from '../../promql/parse.ts'
 import { openBlocks } from '../../tsdb/block/directory.ts'
+import { isPartOfWindow } from '../../tsdb/block/meta.ts'
 import { PageCache } from '../../tsdb/block/pages.ts'
 import { BlockReader } from '../../tsdb/block/reader.ts'
 import { isUlid, ulidTimeMs } from '../../tsdb/block/ulid.ts'
@@ -69,7 +70,8 @@ export class ToolDatabase {
         for (let i = 0; i < columns.length; i++) copySample(columns, i, into)
       },
     }
-    const from = blocks.reduce((end, block) => Math.max(end, block.meta.maxTime), -Infinity)
+    const whole = blocks.filter(({ meta }) => !isPartOfWindow(meta))
+    const from = whole.reduce((end, block) => Math.max(end, block.meta.maxTime), -Infinity)
     const steps = importHead(disk, path, decompress, sink, { fromMs: from })
     let step = steps.next()
     while (step.done !== true) step = steps.next()

@@ -50,7 +50,10 @@ function dump(
   each: (series: ToolSeries) => void,
   printError: (line: string) => void,
 ): void {
-  const selectors = (options.match.length === 0 ? ["{__name__=~'(?s:.*)'}"] : options.match).map(readSelector)
+  // `{}` selects nothing, as in Prometheus
+  const selectors = (options.match.length === 0 ? ["{__name__=~'(?s:.*)'}"] : options.match)
+    .map(readSelector)
+    .filter(({ length }) => length > 0)
   const database = ToolDatabase.open(disk, path, decompress)
   try {
     for (const damage of database.damages) printError(damage.message)

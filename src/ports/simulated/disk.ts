@@ -2,7 +2,8 @@
 //
 //   write    ─▶ seen at once; per 512-byte sector a crash keeps the old content, the new one or the last synced one, by seed
 //   sync     ─▶ the file's content and size are safe
-//   create, rename, link, remove ─▶ seen at once; a crash keeps the first of them and loses the rest, by seed, but for what syncDirectory made safe
+//   create, makeDirectory, rename, link, remove ─▶ seen at once; a crash keeps the first of them and loses the rest, by seed, but for what
+//                                                  syncDirectory of their directory made safe. A directory is removed name by name.
 //
 // Faults: ENOSPC by a budget of bytes, read and write errors by path, a crash at the n-th operation.
 import { PromhiveError } from '../../base/errors.ts'
@@ -21,12 +22,27 @@ export interface SimulatedDisk extends Disk {
   /** Errors by path from now on: null = none. The verb tells which call it is about. */
   failing: ((verb: 'read' | 'write' | 'sync' | 'create', path: string) => string | null) | null
   /** Called before every operation that counts: a test may copy the disk as it is then. */
-  onOperation: (() => void) | null
+  onOperation: ((operation: DiskOperation, path: string) => void) | null
   /** A disk of its own in the same state, with luck of its own; nobody has files open or holds locks on it. */
   copy(rng: Rng): SimulatedDisk
   /** Changes bytes of a file as a bad sector would, durably. */
   damage(path: string, position: number, bytes: Uint8Array): void
 }
+
+export type DiskOperation = 'create' | 'write' | 'truncate' | 'sync' | 'make directory' | 'rename' | 'link' | 'remove' | 'sync directory'
+
+/** What `failing` is asked about. */
+const verbs = {
+  create: 'create',
+  write: 'write',
+  truncate: 'write',
+  sync: 'sync',
+  'make directory': 'create',
+  rename: 'write',
+  link: 'create',
+  remove: 'write',
+  'sync directory': 'sync',
+} as const satisfies Record<DiskOperation, 'write' | 'create' | 'sync'>
 
 const sectorBytes = 512
 
@@ -161,17 +177,17 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   /** Counts an operation; throws where the machine has stopped. True where it stops right now. */
-  #operation(): boolean {
+  #operation(operation: DiskOperation, path: string): boolean {
     if (this.#stopped) throw stopped()
-    this.onOperation?.()
+    this.onOperation?.(operation, path)
     if (++this.operations < this.#stopAt) return false
     this.#stopped = true
     return true
   }
-  #change(verb: 'write' | 'create' | 'sync', path: string): void {
-    if (this.#operation()) throw stopped()
-    const why = this.failing?.(verb, path) ?? null
-    if (why !== null) throw new PromhiveError('INTERNAL', `cannot ${verb} ${path}: ${why}`, { path })
+  #change(operation: DiskOperation, path: string): void {
+    if (this.#operation(operation, path)) throw stopped()
+    const why = this.failing?.(verbs[operation], path) ?? null
+    if (why !== null) throw new PromhiveError('INTERNAL', `cannot ${operation} ${path}: ${why}`, { path })
   }
   #rename(step: NameStep): void {
     for (const { directory, name, entry } of step) {
@@ -260,7 +276,7 @@ class MemoryDisk implements SimulatedDisk {
       },
       sync: async () => {
         check()
-        await Promise.resolve()
+        await aWhile()
         check()
         this.#change('sync', path)
         file.safe = file.content.slice(0, file.size)
@@ -272,7 +288,7 @@ class MemoryDisk implements SimulatedDisk {
       },
       truncate: (size) => {
         check()
-        this.#change('write', path)
+        this.#change('truncate', path)
         this.#resize(file, size)
       },
       close: () => void (open = false),
@@ -280,7 +296,7 @@ class MemoryDisk implements SimulatedDisk {
   }
 
   #write(path: string, file: Inode, parts: readonly Uint8Array[], position: number): void {
-    const stop = this.#operation()
+    const stop = this.#operation('write', path)
     const why = stop ? null : (this.failing?.('write', path) ?? null)
     if (why !== null) throw new PromhiveError('INTERNAL', `cannot write ${path}: ${why}`, { path })
     const total = parts.reduce((sum, part) => sum + part.length, 0)
@@ -352,16 +368,16 @@ class MemoryDisk implements SimulatedDisk {
     for (const part of path.split('/').filter((p) => p !== '' && p !== '.')) {
       let next = at.names.get(part)
       if (next === undefined) {
-        this.#change('create', path)
-        at.names.set(part, (next = newDirectory()))
-        at.safeNames.set(part, next) // directories are made once, long before anything depends on them
+        this.#change('make directory', path)
+        next = newDirectory()
+        this.#rename([{ directory: at, name: part, entry: next }])
       }
       if (!isDirectory(next)) throw new PromhiveError('INTERNAL', `cannot create directory ${path}: file exists`, { path })
       at = next
     }
   }
   rename(from: string, to: string): void {
-    this.#change('write', from)
+    this.#change('rename', from)
     const source = this.#parent('rename', from)
     const entry = source.parent.names.get(source.name)
     if (entry === undefined) throw new PromhiveError('NOT_FOUND', `cannot rename ${from}: no such file or directory`, { path: from })
@@ -376,7 +392,7 @@ class MemoryDisk implements SimulatedDisk {
     ])
   }
   link(from: string, to: string): void {
-    this.#change('create', to)
+    this.#change('link', to)
     const file = this.#file('link', from)
     const target = this.#parent('link', to)
     if (target.parent.names.has(target.name))
@@ -386,14 +402,15 @@ class MemoryDisk implements SimulatedDisk {
   remove(path: string): void {
     this.#alive()
     const { parent, name } = this.#split(path)
-    if (parent === null || !parent.names.has(name)) return
-    this.#change('write', path)
-    const entry = parent.names.get(name)!
+    const entry = parent?.names.get(name)
+    if (parent === null || entry === undefined) return
+    if (isDirectory(entry)) for (const inner of entry.names.keys()) this.remove(`${path}/${inner}`)
+    this.#change('remove', path)
     if (!isDirectory(entry)) this.#freeBytes += entry.size
     this.#rename([{ directory: parent, name, entry: undefined }])
   }
   syncDirectory(path: string): void {
-    this.#change('sync', path)
+    this.#change('sync directory', path)
     const entry = this.#find(path)
     if (!isDirectory(entry)) throw new PromhiveError('NOT_FOUND', `cannot sync directory ${path}: no such file or directory`, { path })
     const waiting: NameStep[] = []
@@ -419,6 +436,12 @@ class MemoryDisk implements SimulatedDisk {
     file.safe.set(bytes.subarray(0, Math.max(0, file.safe.length - position)), position)
   }
 }
+
+/** A sync takes longer than whatever follows from what was already known when it began: nobody may have been told before it is done. */
+async function aWhile(): Promise<void> {
+  for (let i = 0; i < syncMicrotasks; i++) await Promise.resolve()
+}
+const syncMicrotasks = 200
 
 function stopped(): PromhiveError {
   return new PromhiveError('INTERNAL', 'simulated: the machine has stopped')

@@ -53,6 +53,11 @@ export type BlockMeta = Readonly<{
 }>
 export type BlockShard = Readonly<{ shard: number; generation: number }>
 
+/** Made of a part of what there was for its time: late samples, or some series. */
+export function isPartOfWindow({ compaction }: BlockMeta): boolean {
+  return Object.values(blockHints).some((hint) => compaction.hints.includes(hint))
+}
+
 export const noStats: BlockStats = {
   numSamples: 0,
   numFloatSamples: 0,

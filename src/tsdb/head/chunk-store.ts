@@ -12,7 +12,7 @@ import type { Disk } from '../../ports/disk.ts'
 import { growTo } from '../../base/grow-column.ts'
 import { nextCapacity } from './columns.ts'
 
-export const segmentBytes = 1 << 20
+const segmentBytesDefault = 1 << 20
 const unit = 16
 
 interface Segment {
@@ -53,6 +53,7 @@ export class ChunkStore {
   readonly #disk: Disk
   readonly #directoryOf: (shard: number) => string
   readonly #residentBytesMax: number
+  readonly #segmentBytes: number
   readonly #onProblem: (problem: ChunkStoreProblem) => void
   #resident = 0
   #clock = 0
@@ -66,11 +67,13 @@ export class ChunkStore {
     directoryOf: (shard: number) => string,
     residentBytesMax: number,
     onProblem: (problem: ChunkStoreProblem) => void = () => {},
+    segmentBytes = segmentBytesDefault,
   ) {
     this.#disk = disk
     this.#directoryOf = directoryOf
     this.#residentBytesMax = residentBytesMax
     this.#onProblem = onProblem
+    this.#segmentBytes = segmentBytes
   }
 
   /** Copies a chunk in; returns its entry + 1. `previous` is the series' entry + 1 before it. */
@@ -85,7 +88,7 @@ export class ChunkStore {
     }
     const size = Math.ceil((bytes.length + 4) / unit) * unit
     let index = this.#open.get(shard)
-    if (index === undefined || this.#segments[index]!.used + size > segmentBytes) index = this.#newSegment(shard, index, size)
+    if (index === undefined || this.#segments[index]!.used + size > this.#segmentBytes) index = this.#newSegment(shard, index, size)
     const segment = this.#segments[index]!
     const at = segment.used
     const out = segment.bytes!
@@ -231,20 +234,20 @@ export class ChunkStore {
   #newSegment(shard: number, before: number | undefined, need: number): number {
     const index = this.#slot()
     if (index > 0xffff)
-      throw new PromhiveError('STORAGE_FULL', `cannot keep another chunk: ${index} segments of ${segmentBytes} bytes are in use`)
+      throw new PromhiveError('STORAGE_FULL', `cannot keep another chunk: ${index} segments of ${this.#segmentBytes} bytes are in use`)
     const file = this.#nextFile.get(shard) ?? 0
     this.#nextFile.set(shard, file + 1)
     this.#segments[index] = {
       shard,
       file,
-      bytes: new Uint8Array(Math.max(segmentBytes, need)),
+      bytes: new Uint8Array(Math.max(this.#segmentBytes, need)),
       used: 0,
       chunks: 0,
       saved: 0,
       touched: ++this.#clock,
       lost: false,
     }
-    this.#resident += Math.max(segmentBytes, need)
+    this.#resident += Math.max(this.#segmentBytes, need)
     this.#open.set(shard, index)
     if (before !== undefined && this.#segments[before]!.chunks === 0) this.#drop(before)
     this.#evict()
@@ -318,7 +321,7 @@ export class ChunkStore {
     const stored = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true)
     if (stored !== crc32c(bytes, 0, at))
       throw new PromhiveError('STORAGE_CORRUPT', `cannot read head chunks ${path}: checksum does not match`)
-    const whole = new Uint8Array(Math.max(segmentBytes, segment.used))
+    const whole = new Uint8Array(Math.max(this.#segmentBytes, segment.used))
     whole.set(bytes.subarray(0, segment.used))
     return whole
   }

@@ -14,6 +14,8 @@ const headerBytes = 8
 const outOfOrderFlag = 0x80
 
 export type HeadChunk = Readonly<{
+  /** The file it lies in. */
+  path: string
   ref: number
   minTime: number
   maxTime: number
@@ -41,7 +43,7 @@ export function* readHeadChunks(disk: Disk, directory: string): Generator<HeadCh
       if (onlyZeros(bytes, start, Math.min(bytes.length, start + 24))) break
       let chunk: HeadChunk
       try {
-        chunk = readChunk(cursor)
+        chunk = readChunk(cursor, path)
       } catch (thrown) {
         return corrupt(path, start, 'the file ends within a chunk', thrown)
       }
@@ -54,13 +56,13 @@ export function* readHeadChunks(disk: Disk, directory: string): Generator<HeadCh
   return null
 }
 
-function readChunk(cursor: Cursor): HeadChunk {
+function readChunk(cursor: Cursor, path: string): HeadChunk {
   const ref = cursor.u32be() * 4294967296 + cursor.u32be()
   const minTime = (cursor.u32be() | 0) * 4294967296 + cursor.u32be()
   const maxTime = (cursor.u32be() | 0) * 4294967296 + cursor.u32be()
   const encoding = cursor.u8()
   const bytes = cursor.blob()
-  return { ref, minTime, maxTime, encoding: encoding & ~outOfOrderFlag, outOfOrder: (encoding & outOfOrderFlag) !== 0, bytes }
+  return { path, ref, minTime, maxTime, encoding: encoding & ~outOfOrderFlag, outOfOrder: (encoding & outOfOrderFlag) !== 0, bytes }
 }
 
 function onlyZeros(bytes: Uint8Array, from: number, to: number): boolean {

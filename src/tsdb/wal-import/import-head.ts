@@ -2,7 +2,8 @@
 // by the tools that dump one. Source: prometheus tsdb/head_wal.go.
 //
 //   pass 1   wal: series, deletions, metadata      ─▶ labels by reference
-//   pass 2   chunks_head, then wal, then wbl       ─▶ samples, per series in time order but for those that came out of order
+//   pass 2   chunks_head, then wal                 ─▶ samples, per series in time order
+//   pass 3   late chunks of chunks_head, then wbl  ─▶ samples that came out of order, as old as they are: no block has them yet
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import type { Histogram } from '../../model/histogram.ts'
 import { labelsKey, type Labels } from '../../model/labels.ts'
@@ -18,8 +19,10 @@ import { readRecord, type RecordSink } from './records.ts'
 /** Takes over a head. Series are numbered from 0 in the order they are given; a label set is given once. */
 export interface HeadSink {
   series(series: number, labels: Labels): void
-  /** Columns of one series; reused by the next call. Out-of-order ones come last; they may repeat what was given before. */
+  /** Columns of one series; reused by the next call. */
   samples(series: number, columns: SampleColumns): void
+  /** What follows came out of order, at any time; it may repeat what was given before. A step begins with it. */
+  late?(): void
   exemplar?(series: number, time: number, value: number, labels: Labels): void
   metadata?(series: number, metadata: Metadata): void
 }
@@ -35,11 +38,11 @@ export type HeadImport = Readonly<{
 }>
 
 export type ImportOptions = Readonly<{
-  /** Samples before it are left out, since they are in blocks. */
+  /** Samples before it are left out, since they are in blocks; those that came out of order are not. */
   fromMs?: number
   /**
    * Samples are given in slices of this length, oldest first, so that no sample comes later than one that is a slice younger: for sinks that refuse what is
-   * too old. Every slice reads all files once more. Default: one slice.
+   * too old. Late ones come last, in one piece. Every slice reads all files once more. Default: one slice.
    */
   sliceMs?: number
 }>
@@ -64,8 +67,7 @@ export function* importHead(
   yield* replay(source, log, numbers)
   let start = options.fromMs ?? -Infinity
   if (options.sliceMs !== undefined) {
-    yield* replay(source, late, numbers)
-    for (const { minTime, maxTime } of headChunks(source, chunkDirectory)) numbers.see(minTime, maxTime)
+    for (const { minTime, maxTime, outOfOrder } of headChunks(source, chunkDirectory)) if (!outOfOrder) numbers.see(minTime, maxTime)
     start = Math.max(start, numbers.minTime)
   }
 
@@ -73,21 +75,31 @@ export function* importHead(
   const sliceMs = options.sliceMs ?? Infinity
   for (let slice = 0; ; slice++) {
     // the orphans of all slices are the same
-    gathered.openSlice(slice === 0 ? start : start + slice * sliceMs, start + (slice + 1) * sliceMs, slice === 0)
+    const end = sliceMs === Infinity ? Infinity : start + (slice + 1) * sliceMs
+    gathered.openSlice(slice === 0 ? start : start + slice * sliceMs, end, slice === 0)
     // chunks first: what the log repeats of them is older than their end
     for (const chunk of headChunks(source, chunkDirectory)) {
-      if (!gathered.chunk(chunk, damages, chunkDirectory)) break
+      if (chunk.outOfOrder) continue
+      gathered.chunk(chunk, damages)
       if (gathered.flushWhenMany(samplesPerStep)) yield
     }
     gathered.flushWhenMany(0)
-    for (const segments of [log, late]) {
-      gathered.behindChunks = segments === log
-      for (const _ of replay(source, segments, gathered)) if (gathered.flushWhenMany(samplesPerStep)) yield
-      gathered.flushWhenMany(0)
-    }
-    if (sliceMs === Infinity || !(start + (slice + 1) * sliceMs <= numbers.maxTime)) break
+    gathered.behindChunks = true
+    for (const _ of replay(source, log, gathered)) if (gathered.flushWhenMany(samplesPerStep)) yield
+    gathered.flushWhenMany(0)
     yield
+    if (!(end <= numbers.maxTime)) break
   }
+  sink.late?.()
+  gathered.openSlice(-Infinity, Infinity, true)
+  for (const chunk of headChunks(source, chunkDirectory)) {
+    if (!chunk.outOfOrder) continue
+    gathered.chunk(chunk, damages)
+    if (gathered.flushWhenMany(samplesPerStep)) yield
+  }
+  gathered.flushWhenMany(0)
+  for (const _ of replay(source, late, gathered)) if (gathered.flushWhenMany(samplesPerStep)) yield
+  gathered.flushWhenMany(0)
   const { samples, exemplars, orphans } = gathered
   return { series: numbers.count, samples, exemplars, orphans, damages: distinct(damages) }
 }
@@ -110,10 +122,11 @@ function* replay({ disk, decompress, damages }: Source, segments: readonly strin
       if (next.value !== null) damages.push(next.value)
       return
     }
+    const { path, bytes } = next.value
     try {
-      readRecord(next.value, sink)
+      readRecord(bytes, sink)
     } catch (thrown) {
-      damages.push(asDamage(segments[0] ?? '', thrown))
+      damages.push(asDamage(path, thrown))
       return
     }
     yield
@@ -229,26 +242,26 @@ class Gathered implements RecordSink {
     this.exemplars++
     this.#sink.exemplar?.(series, time, value, labels)
   }
-  /** False where the chunk cannot be read. */
-  chunk({ ref, encoding, bytes, minTime, maxTime, outOfOrder }: HeadChunk, damages: PromhiveError[], directory: string): boolean {
-    const series = this.#numbers.of(ref)
-    if (series !== undefined && !outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
-    if (maxTime < this.#start || minTime >= this.#end) return true
+  /** One whose checksum is right and that still cannot be read is a damage; the others are not. */
+  chunk({ path, ref, encoding, bytes, minTime, maxTime, outOfOrder }: HeadChunk, damages: PromhiveError[]): void {
     const from = this.#chunk
     from.clear()
-    try {
-      decodeChunk(encoding, bytes, this.#start, Infinity, from)
-    } catch (thrown) {
-      damages.push(asDamage(directory, thrown))
-      return false
+    if (maxTime >= this.#start && minTime < this.#end) {
+      try {
+        decodeChunk(encoding, bytes, this.#start, Infinity, from)
+      } catch (thrown) {
+        damages.push(asDamage(path, thrown))
+        return
+      }
     }
+    const series = this.#numbers.of(ref)
+    if (series !== undefined && !outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
     for (let i = 0; i < from.length; i++) {
       const histogram = from.histograms?.[i] ?? null
       const start = from.startTimes?.[i] ?? 0
       if (histogram !== null) this.histogram(ref, from.times[i]!, histogram, start)
       else this.sample(ref, from.times[i]!, from.bits[i * 2 + 1]!, from.bits[i * 2]!, start)
     }
-    return true
   }
   flushWhenMany(many: number): boolean {
     if (this.#waiting < many || this.#waiting === 0) return false

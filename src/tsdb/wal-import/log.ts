@@ -40,11 +40,14 @@ export function logSegments(disk: Disk, directory: string): string[] {
   return [...segmentPaths(disk, `${directory}/${name}`), ...segmentPaths(disk, directory, last + 1)]
 }
 
+/** Good until the next record is asked for. */
+export type LogEntry = Readonly<{ path: string; bytes: Uint8Array }>
+
 /**
- * All records of the segments; a record is good until the next is asked for.
+ * All records of the segments.
  * @returns what stopped it before the end, or null. A segment with nothing after its last whole record is not damaged.
  */
-export function* readLog(disk: Disk, segments: readonly string[], decompress: Decompressors): Generator<Uint8Array, LogDamage | null> {
+export function* readLog(disk: Disk, segments: readonly string[], decompress: Decompressors): Generator<LogEntry, LogDamage | null> {
   for (const path of segments) {
     const damage = yield* readSegment(path, disk.read(path), decompress)
     if (damage !== null) return damage
@@ -52,7 +55,7 @@ export function* readLog(disk: Disk, segments: readonly string[], decompress: De
   return null
 }
 
-function* readSegment(path: string, bytes: Uint8Array, decompress: Decompressors): Generator<Uint8Array, LogDamage | null> {
+function* readSegment(path: string, bytes: Uint8Array, decompress: Decompressors): Generator<LogEntry, LogDamage | null> {
   let parts: Uint8Array[] = []
   let partBytes = 0
   let at = 0
@@ -88,7 +91,7 @@ function* readSegment(path: string, bytes: Uint8Array, decompress: Decompressors
     }
     parts = []
     partBytes = 0
-    yield record
+    yield { path, bytes: record }
   }
   return parts.length === 0 ? null : corrupt(path, at, 'the last record is torn')
 }

@@ -258,6 +258,10 @@ describe('answers', () => {
       { what: 'deleteSeries', with: { startMs: 1_000, endMs: maxTimeMs } },
       { what: 'deleteSeries' },
     ])
+    // nothing is selected by no matchers: a Prometheus deletes nothing either
+    const asked = rig.backend.asked.length
+    expect((await get('/api/v1/admin/tsdb/delete_series?match[]={}', put)).status).toBe(204)
+    expect(rig.backend.asked.length).toBe(asked)
     expect((await get('/api/v1/admin/tsdb/clean_tombstones', post({}))).status).toBe(204)
     expect((await get('/api/v1/admin/tsdb/snapshot', post({ skip_head: 'true' }))).body.data).toEqual({
       name: '20260102T133700Z-0123456789abcdef',

@@ -1,9 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { utf8Bytes } from '../../../src/base/bytes.ts'
-import { labelsFromObject } from '../../../src/model/labels.ts'
+import { labelsFromObject, printLabels } from '../../../src/model/labels.ts'
 import type { RuleGroup } from '../../../src/rules/options.ts'
+import { progressEvery } from '../../../src/cli/tool/progress.ts'
 import { analyzeTsdb } from '../../../src/cli/tool/tsdb-analyze.ts'
+import { readBenchSeries } from '../../../src/cli/tool/tsdb-bench.ts'
 import { compatibleBlockMs, createBlocksFromOpenMetrics, readLabelFlag } from '../../../src/cli/tool/tsdb-create-blocks.ts'
 import { createBlocksFromRules } from '../../../src/cli/tool/tsdb-create-rules.ts'
 import { dumpOpenMetrics, dumpTsdb, type DumpOptions } from '../../../src/cli/tool/tsdb-dump.ts'
@@ -236,7 +238,12 @@ describe('tsdb create-blocks-from rules', () => {
       queryRange: async () => Promise.reject(new Error('connection refused')),
     }
     expect(await createBlocksFromRules([group({})], { ...options, startMs: 0, endMs: hour }, io)).toBe(false)
-    expect(errors).toEqual(['rule importer error: query range: connection refused', 'error importing rules'])
+    expect(errors).toEqual([
+      'processing group /rules.yml;g',
+      'processing rule 0 r',
+      'rule importer error: query range: connection refused',
+      'error importing rules',
+    ])
     await expect(createBlocksFromRules([], { ...options, startMs: 5, endMs: 5 }, io)).rejects.toThrow('start time is not before end time')
   })
 })
@@ -304,5 +311,41 @@ describe('tsdb list and analyze', () => {
     expect(run({ extended: true })).toContain('samples per float chunk (min/avg/max): 1/4/5\n[ 1, 10]: 4 ')
     expect(run({ extended: true })).toContain('buckets per histogram chunk: N/A')
     expect(() => run({ blockId: 'XX' })).toThrow('invalid block ID XX')
+  })
+})
+
+describe('progress', () => {
+  it('is told now and then, and only asked for then', () => {
+    let now = 0
+    const lines: string[] = []
+    const progress = progressEvery(
+      2_000,
+      () => now,
+      (line) => lines.push(line),
+    )
+    for (; now < 7_000; now += 100) progress(() => `at ${now}`)
+    expect(lines).toEqual(['at 2000', 'at 4000', 'at 6000'])
+  })
+  it('tells how much has been read and written', () => {
+    const lines: string[] = []
+    const text = Array.from({ length: 70_000 }, (_, i) => `m{n="${i % 7}"} 1 ${i}`).join('\n')
+    const disk = new MemoryDisk()
+    disk.makeDirectory('/data')
+    const io = { disk, newUlid: () => ulidFrom(1, 'x'), print: () => {}, progress: (tell: () => string) => void lines.push(tell()) }
+    createBlocksFromOpenMetrics(
+      utf8Bytes(`${text}\n# EOF\n`),
+      { outputDirectory: '/data', humanReadable: false, quiet: true, maxBlockMs: 30 * 3_600_000, labels: [] },
+      io,
+    )
+    expect(lines[0]).toBe('read 65536 samples of 7 series')
+    expect(lines).toContain('writing the block from 1970-01-01 00:00:00 +0000 UTC on: series 7 of 7')
+  })
+})
+
+describe('tsdb bench write', () => {
+  it('reads each series once, and no more than it is told to', () => {
+    const text = '{"__name__":"m","b":"1"}\n\n{"b":"1","__name__":"m"}\n{"__name__":"n"}\n{"__name__":"o"}\n'
+    expect(readBenchSeries(text, 2).map(printLabels)).toEqual(['{__name__="m", b="1"}', '{__name__="n"}'])
+    expect(() => readBenchSeries('{"a":"b"}\nx', 9)).toThrow('line 2 is no series')
   })
 })

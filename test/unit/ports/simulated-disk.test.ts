@@ -9,6 +9,7 @@ function outcomes(play: (disk: SimulatedDisk) => void, look: (disk: SimulatedDis
   for (let seed = 0; seed < 200; seed++) {
     const disk = simulatedDisk(seededRng(seed))
     disk.makeDirectory('/d')
+    disk.syncDirectory('/')
     play(disk)
     disk.crash()
     seen.add(look(disk))

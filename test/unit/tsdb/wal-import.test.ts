@@ -4,11 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { encodeSnappy, unsnappy } from '../../../protocols/remote/snappy.ts'
 import { PromhiveError } from '../../../src/base/errors.ts'
 import { silentLogger, type Logger } from '../../../src/base/logger.ts'
-import type { Appender } from '../../../src/model/appender.ts'
 import { printLabels, type Labels } from '../../../src/model/labels.ts'
 import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
 import { hasHead, importHead, type HeadImport, type ImportOptions } from '../../../src/tsdb/wal-import/import-head.ts'
-import { takeOver } from '../../../src/cli/serve/takeover.ts'
+import { takeOver, type TakeoverAppender } from '../../../src/cli/serve/takeover.ts'
 import type { Decompressors } from '../../../src/tsdb/wal-import/log.ts'
 import { xorChunks, type Sample } from '../../support/tsdb/blocks.ts'
 import { essence, histogramArbitrary } from '../../support/tsdb/histograms.ts'
@@ -284,25 +283,51 @@ describe('a head in slices', () => {
       expect(sliced.exemplars).toEqual(whole.exemplars)
     }
     const order: number[] = []
+    let inOrder = -1
     const steps = importHead(
       disk,
       '/data',
       decompress,
-      { series: () => {}, samples: (_, columns) => order.push(...columns.times.subarray(0, columns.length)) },
+      {
+        series: () => {},
+        samples: (_, columns) => order.push(...columns.times.subarray(0, columns.length)),
+        late: () => (inOrder = order.length),
+      },
       { sliceMs: 300 },
     )
     while (steps.next().done !== true);
+    expect(order.splice(inOrder)).toEqual([20, 10])
     order.forEach((time, i) => expect(time).toBeGreaterThan(Math.max(...order.slice(0, i + 1)) - 300))
+  })
+  it('lacks what lies before a time, but for what came late', () => {
+    for (const sliceMs of [undefined, 300]) {
+      const { series } = run(disk, { fromMs: 800, ...(sliceMs !== undefined && { sliceMs }) })
+      expect(Object.values(series)).toEqual([
+        [
+          [800, 8],
+          [900, 9],
+        ],
+        [
+          [850, 8],
+          [950, 9],
+          [20, -1],
+          [10, -2],
+        ],
+      ])
+    }
   })
   it('is taken over through an appender', async () => {
     const got: unknown[] = []
     let handles = 0
     let released = 0
-    const appender: Appender = {
+    const windows: number[] = []
+    const appender: TakeoverAppender = {
+      outOfOrderWindowMs: 7,
       open: () => 100 + handles++,
       openBytes: () => 0,
       release: () => void released++,
       append: async (batch) => {
+        windows.push(appender.outOfOrderWindowMs)
         const { length, times, values, exemplars } = batch
         for (let i = 0; i < length; i++) got.push([batch.handles[i], times![i], values[i]])
         for (const exemplar of exemplars ?? []) got.push([exemplar.handle, 'exemplar', exemplar.value])
@@ -320,13 +345,19 @@ describe('a head in slices', () => {
     }
     const warnings: string[] = []
     const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message), child: () => logger }
-    const done = await takeOver('/data', { disk, appender, decompress, logger })
-    expect(done).toEqual({ series: 2, samples: 22, refused: 1 })
+    const done = await takeOver('/data', { disk, appender, decompress, logger, chunkRangeMs: 7_200_000 })
+    expect(done).toEqual({ series: 2, samples: 22, refused: 1, damages: 0 })
     expect(warnings).toEqual([])
     expect(got.length).toBe(23)
     expect(got).toContainEqual([100, 'exemplar', 1])
     expect(got).toContainEqual([101, 950, 9])
     expect([handles, released]).toEqual([2, 2])
+    // late is what the log of late samples has, however late, and nothing else
+    expect([windows, appender.outOfOrderWindowMs]).toEqual([[0, Infinity], 7])
+    expect(got.slice(-2)).toEqual([
+      [101, 20, -1],
+      [101, 10, -2],
+    ])
   })
 })
 
