@@ -107,7 +107,7 @@ const workload = {
   'log segments trimmed': ['remove', /\/log\/\d+\.log$/],
   'head snapshots': ['rename', /\/snapshot-\d+\.tmp$/],
   'head snapshots removed': ['remove', /\/snapshot-\d+$/],
-  'head chunks': ['rename', /\/chunks\/\d{8}\.tmp$/],
+  'head chunks': ['rename', /\/chunks\/\d{8}(\.snapshot)?\.tmp$/],
   'head chunks removed': ['remove', /\/shards\/\d+\/chunks\/\d{8}$/],
   'deletions noted': ['rename', /\/deletions\.tmp$/],
   'blocks made': ['rename', /\.tmp-for-creation$/],
