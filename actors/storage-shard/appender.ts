@@ -97,6 +97,8 @@ interface ShardLane {
   readonly shard: number
   builder: WriteBatchBuilder
   parts: Part[]
+  /** Whose part the last one is. */
+  owner: Pending | null
   histograms: number
   released: number[]
   readonly queue: Sealed[]
@@ -140,6 +142,7 @@ export class LogAppender implements Appender {
       shard,
       builder: new WriteBatchBuilder(),
       parts: [],
+      owner: null,
       histograms: 0,
       released: [],
       queue: [],
@@ -249,8 +252,7 @@ export class LogAppender implements Appender {
     for (let i = 0; i < length; i++) {
       const handle = handles[i]!
       const lane = lanes[handle & mask]!
-      const { parts } = lane
-      if (parts.length === 0 || parts[parts.length - 1]!.owner !== pending) this.#part(lane, pending)
+      if (lane.owner !== pending) this.#part(lane, pending)
       lane.builder.add(handle >>> bits, times === null ? timeMs : times[i]!, values[i]!)
       if ((lane.builder.length & 0x3fff) === 0 && lane.builder.byteLength > sealBytes) this.#seal(lane)
     }
@@ -272,8 +274,9 @@ export class LogAppender implements Appender {
 
   /** Opens a part for this append in the record being built, where its last part is another's. */
   #part(lane: ShardLane, owner: Pending): void {
+    if (lane.owner === owner) return
+    lane.owner = owner
     const last = lane.parts.at(-1)
-    if (last?.owner === owner) return
     if (last !== undefined) {
       last.to = lane.builder.length
       last.histogramTo = lane.histograms
@@ -293,6 +296,7 @@ export class LogAppender implements Appender {
     lane.queue.push({ bytes, sequence: ++lane.sequence, parts: lane.parts, floats, released: lane.released })
     this.#outstandingBytes += bytes.length
     lane.parts = []
+    lane.owner = null
     lane.histograms = 0
     lane.released = []
   }

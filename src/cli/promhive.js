@@ -12,8 +12,6 @@ v8.setFlagsFromString('--external-memory-accounted-in-global-limit')
 // alive twice, in every thread, which costs as much as ten seconds of scraping
 v8.setFlagsFromString('--gc-memory-reducer-start-delay-ms=120000')
 v8.setFlagsFromString('--memory-reducer-gc-count=1')
-// young generations of workers begin with this many MiB instead of one: a quarter of the collections
-v8.setFlagsFromString('--min-semi-space-size=4')
 const root = fileURLToPath(new URL('../..', import.meta.url)).slice(0, -1)
 const built = isBuilt(root)
 // compiled code, types stripped, is kept between starts

@@ -385,6 +385,42 @@ describe('connections', () => {
     })
   })
 
+  it('each times out at its own time, whichever was asked first', async () => {
+    const port = await plain((request, response) => {
+      if (request.url === '/quick') response.end('here')
+    })
+    const asking = client()
+    const startMs = performance.now()
+    const over = async (timeoutMs: number): Promise<number> => {
+      await expect(get(asking, `http://127.0.0.1:${port}/slow`, { timeoutMs })).rejects.toMatchObject({ code: 'QUERY_TIMEOUT' })
+      return performance.now() - startMs
+    }
+    const times = [400, 100, 250, 101].map((timeoutMs) => over(timeoutMs))
+    expect(text(await get(asking, `http://127.0.0.1:${port}/quick`, { timeoutMs: 50 }))).toBe('here')
+    const [last, first, middle, second] = await Promise.all(times)
+    expect(first).toBeGreaterThanOrEqual(100)
+    expect(second).toBeGreaterThanOrEqual(first!)
+    expect(middle).toBeGreaterThanOrEqual(250)
+    expect(last).toBeGreaterThanOrEqual(400)
+    // one that ended in time leaves a timer that must not hold up, or bring forward, those that come later
+    expect((await over(150)) - last!).toBeGreaterThanOrEqual(150)
+  })
+
+  it('follow redirects that begin when the request is known, as often as it is asked', async () => {
+    let asked = 0
+    const port = await plain((request, response) => {
+      if (request.url === '/there') return void response.end('there')
+      if (asked++ % 2 === 0) response.end('here')
+      else response.writeHead(302, { location: '/there' }).end()
+    })
+    const headers = { accept: 'text/plain' }
+    const asking = client()
+    const answers: string[] = []
+    for (let i = 0; i < 5; i++) answers.push(text(await get(asking, `http://127.0.0.1:${port}/`, { headers })))
+    expect(answers).toEqual(['here', 'there', 'here', 'there', 'here'])
+    expect((await get(client({ followRedirects: false }), `http://127.0.0.1:${port}/`, { headers })).status).toBe(302)
+  })
+
   it('to names that do not exist', async () => {
     await expect(get(client(), 'http://no-such-host.invalid/')).rejects.toThrow(/dial tcp: lookup no-such-host\.invalid: /)
   })
