@@ -80,3 +80,71 @@ it('a later try makes the tombstones durable without a start', async () => {
   await check(world, again, model)
   await world.run(again.close())
 })
+
+it('holds wherever it comes in a compaction', { timeout: 120_000 }, async () => {
+  const many = Array.from({ length: 150 }, (_, n) => `s${n}`)
+  // the first life does not compact
+  const short = { ...smallWorld, blocks: { ...smallWorld.blocks, maxBlockMs: smallWorld.chunkRangeMs } }
+  const world = new StorageWorld(simulatedDisk(seededRng(6)), baseMs, short)
+  const model = new StorageModel()
+  const storage = (await world.open())!
+  const handles = openSeries(storage, many)
+  for (let round = 0; round < 60; round++) {
+    expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
+    await world.clock.advance(30_000)
+  }
+  await world.run(storage.close())
+  world.crash()
+  let inBetween = 0
+  for (let steps = 0; steps < 24; steps++) {
+    const at = new StorageWorld(world.disk.copy(seededRng(steps)), world.clock.nowMs(), smallWorld)
+    const own = model.copy()
+    const again = (await at.open())!
+    const before = await blockCount(at, again)
+    const maintaining = again.maintain()
+    for (let n = 0; n < steps; n++) await at.clock.step()
+    if ((await blockCount(at, again)) === before) inBetween++
+    await own.delete(at, again, many[(steps * 7) % many.length]!, baseMs, 1e15)
+    await at.run(maintaining)
+    await at.clock.advance(10_000)
+    await check(at, again, own)
+    expect(await blockCount(at, again)).toBeLessThan(before)
+    await at.run(again.close())
+  }
+  expect(inBetween).toBeGreaterThan(3)
+})
+
+async function blockCount(world: StorageWorld, storage: Storage): Promise<number> {
+  return (await world.run(storage.lanes.askAll<unknown[]>('blocks', null)))!.flat().length
+}
+
+it('holds wherever it comes in a cut', { timeout: 120_000 }, async () => {
+  const many = Array.from({ length: 150 }, (_, n) => `s${n}`)
+  const world = new StorageWorld(simulatedDisk(seededRng(7)), baseMs, smallWorld)
+  const model = new StorageModel()
+  const storage = (await world.open())!
+  const handles = openSeries(storage, many)
+  // with the next sample the first window has passed
+  for (let round = 0; round < 13; round++) {
+    expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
+    await world.clock.advance(30_000)
+  }
+  await world.run(storage.close())
+  world.crash()
+  let inBetween = 0
+  for (let steps = 0; steps < 24; steps++) {
+    const at = new StorageWorld(world.disk.copy(seededRng(steps)), world.clock.nowMs(), smallWorld)
+    const own = model.copy()
+    const again = (await at.open())!
+    expect(await blockCount(at, again)).toBe(0)
+    expect(await own.append(at, again, openSeries(again, many), at.clock.nowMs())).toBe(true)
+    for (let n = 0; n < steps; n++) await at.clock.step()
+    if ((await blockCount(at, again)) === 0) inBetween++
+    await own.delete(at, again, many[(steps * 7) % many.length]!, baseMs, 1e15)
+    await at.clock.advance(10_000)
+    await check(at, again, own)
+    expect(await blockCount(at, again)).toBe(2)
+    await at.run(again.close())
+  }
+  expect(inBetween).toBeGreaterThan(3)
+})

@@ -73,6 +73,14 @@ export function strays(world: StorageWorld): string[] {
   return world.files().filter((path) => !allowed.test(path))
 }
 
+/** Blocks that stand beside the one they were compacted into. */
+async function leftParents(world: StorageWorld, storage: Storage): Promise<string[]> {
+  type Meta = Readonly<{ ulid: string; compaction: Readonly<{ parents?: readonly Readonly<{ ulid: string }>[] }> }>
+  const metas = (await world.run(storage.lanes.askAll<Meta[]>('blocks', null)))!.flat()
+  const parents = new Set(metas.flatMap(({ compaction }) => compaction.parents ?? []).map(({ ulid }) => ulid))
+  return metas.map(({ ulid }) => ulid).filter((ulid) => parents.has(ulid))
+}
+
 export async function verify(world: StorageWorld, storage: Storage, model: StorageModel, context: string): Promise<void> {
   const found = (await world.run(readAll(storage)))!
   expect(model.differences(found), context).toEqual([])
@@ -90,6 +98,7 @@ async function afterCrash(world: StorageWorld, model: StorageModel, rng: Rng, co
   }
   const storage = (await world.open())!
   await verify(world, storage, model, context)
+  expect(await leftParents(world, storage), context).toEqual([])
   if (!rng.chance(0.2)) return
   await world.clock.advance(300) // blocks that are being cut
   expect(strays(world), context).toEqual([])

@@ -9,6 +9,7 @@ import { PageCache } from '../../tsdb/block/pages.ts'
 import { BlockReader } from '../../tsdb/block/reader.ts'
 import { BlockWriter } from '../../tsdb/block/writer.ts'
 import { encodeChunks } from '../../tsdb/chunks/encode.ts'
+import { chunkTimeMax } from '../../tsdb/chunks/xor-append.ts'
 import { blockRanges } from '../../tsdb/compact/plan.ts'
 import { inOrder } from './tsdb-database.ts'
 import { timeText } from './tsdb-table.ts'
@@ -50,6 +51,8 @@ function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels'], pr
     for (const entry of readTextEntries(input, 'openmetrics', plainReading)) {
       if (entry.kind !== 'sample') continue
       if (entry.timeMs === null) throw new PromhiveError('BAD_REQUEST', 'expected timestamp for series got none')
+      if (!(Math.abs(entry.timeMs) < chunkTimeMax))
+        throw new PromhiveError('BAD_REQUEST', `timestamp ${entry.timeMs / 1000} is out of range`)
       let found = byExposed.get(entry.key)
       if (found === undefined) {
         const labels = labelsFrom([...labelPairs(entry.labels), ...extra])

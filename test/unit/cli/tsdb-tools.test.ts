@@ -170,6 +170,9 @@ describe('tsdb create-blocks-from openmetrics', () => {
 
   it('refuses what cannot be imported', () => {
     expect(() => create('m 1 20\nm 2\n# EOF\n')).toThrow('getting min and max timestamp: expected timestamp for series got none')
+    expect(() => create('m 1 99999999999999999\n# EOF\n')).toThrow(
+      'getting min and max timestamp: timestamp 100000000000000000 is out of range',
+    )
     expect(() => create('m 1 20\nm x\n# EOF\n')).toThrow(/^getting min and max timestamp: next: /)
     expect(create('# EOF\n').printed).toEqual([])
     expect(readLabelFlag('a=b=c')).toEqual(['a', 'b=c'])
