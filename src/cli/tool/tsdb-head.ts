@@ -184,8 +184,8 @@ export class OwnHead {
 /** Names of what a running server adds and removes: while they stay, so does what is read. */
 export function namesOfFiles(disk: Disk, path: string): string {
   const shards = shardsIn(disk, path).map((id) => shardDirectory(path, id))
-  const directories = [`${path}/promhive/log`, ...shards.flatMap((shard) => [shard, `${shard}/chunks`])]
-  return JSON.stringify([blockNames(disk, path), ...directories.map((directory) => disk.list(directory))])
+  const directories = [path, `${path}/promhive/log`, ...shards.flatMap((shard) => [shard, `${shard}/chunks`])]
+  return JSON.stringify(directories.map((directory) => disk.list(directory)))
 }
 
 function shardsIn(disk: Disk, path: string): number[] {
