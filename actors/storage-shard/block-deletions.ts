@@ -89,24 +89,16 @@ export class BlockDeletions {
   }
 
   #load(shard: number): number {
-    const { disk, log } = this.#parts
-    const path = this.#path(shard)
-    if (!disk.exists(path)) return 0
-    let problem = 'checksum does not match'
-    try {
-      const { offset, check } = progressShape(JSON.parse(utf8Text(disk.read(path))), '')
-      if (check === checkOf(offset)) return offset
-    } catch (thrown) {
-      problem = messageOf(thrown)
-    }
-    this.filesDamaged++
-    log.error({ path, problem }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
-    return 0
+    const { disk, dataDirectory, log } = this.#parts
+    return readProgress(disk, dataDirectory, shard, (path, problem) => {
+      this.filesDamaged++
+      log.error({ path, problem }, 'the file is damaged: deletions that are still in the log are repeated in blocks')
+    })
   }
 
   #save(shard: number, offset: number): void {
     const { disk, dataDirectory } = this.#parts
-    const path = this.#path(shard)
+    const path = progressPath(dataDirectory, shard)
     disk.write(`${path}.tmp`, utf8Bytes(JSON.stringify({ offset, check: checkOf(offset) }) + '\n'))
     const file = disk.open(`${path}.tmp`, 'append')
     file.syncNow()
@@ -115,10 +107,25 @@ export class BlockDeletions {
     disk.syncDirectory(shardDirectory(dataDirectory, shard))
     this.#done.set(shard, offset)
   }
+}
 
-  #path(shard: number): string {
-    return `${shardDirectory(this.#parts.dataDirectory, shard)}/deletions`
+function progressPath(dataDirectory: string, shard: number): string {
+  return `${shardDirectory(dataDirectory, shard)}/deletions`
+}
+
+/** The first offset whose deletions the blocks of a shard may lack. `onDamaged` is told of a file that says nothing. */
+export function readProgress(disk: Disk, dataDirectory: string, shard: number, onDamaged: (path: string, problem: string) => void): number {
+  const path = progressPath(dataDirectory, shard)
+  if (!disk.exists(path)) return 0
+  let problem = 'checksum does not match'
+  try {
+    const { offset, check } = progressShape(JSON.parse(utf8Text(disk.read(path))), '')
+    if (check === checkOf(offset)) return offset
+  } catch (thrown) {
+    problem = messageOf(thrown)
   }
+  onDamaged(path, problem)
+  return 0
 }
 
 function checkOf(offset: number): number {

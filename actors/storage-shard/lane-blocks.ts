@@ -120,11 +120,7 @@ export class LaneBlocks {
 
   /** End of the newest window that is already a block of this shard: for a shard whose own state is lost. */
   cutUntil(shard: number): number {
-    let until = -Infinity
-    for (const { meta } of this.#blocks.values()) {
-      if (meta.shard?.shard === shard && !isPartOfWindow(meta)) until = Math.max(until, meta.maxTime)
-    }
-    return until
+    return cutUntil(this.#blocks.values(), shard)
   }
 
   /** True where the oldest window of the shard can be cut now. */
@@ -492,8 +488,15 @@ export class LaneBlocks {
   }
 }
 
+/** End of the newest window that is among the blocks of a shard. */
+export function cutUntil(blocks: Iterable<BlockReader>, shard: number): number {
+  let until = -Infinity
+  for (const { meta } of blocks) if (meta.shard?.shard === shard && !isPartOfWindow(meta)) until = Math.max(until, meta.maxTime)
+  return until
+}
+
 /** Whose block it is: blocks of others belong to the first shard. */
-function shardOf({ shard }: BlockMeta): number {
+export function shardOf({ shard }: BlockMeta): number {
   return shard === null || shard.generation !== generation ? 0 : shard.shard
 }
 

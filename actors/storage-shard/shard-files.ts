@@ -69,19 +69,44 @@ export function snapshotSizes(disk: Disk, dataDirectory: string, shards: readonl
 const seriesBytesMin = 52
 const chunkBytesMin = 20
 
+/** What a snapshot gives besides what has gone into the head. */
+export type LoadedSnapshot = Readonly<{ state: ShardState; series: number }>
+
 /**
- * The state of the newest whole snapshot and how many series it has, which are put into the head; null where there is none: the log then holds everything.
- * Damaged ones are set aside as `damaged-…` and `onDamaged` is called for each.
+ * As `readSnapshot`, for the owner of the directory, which is made where it is missing: damaged snapshots are set aside as `damaged-…`, unfinished ones
+ * removed.
  */
 export function loadSnapshot(
   disk: Disk,
   dataDirectory: string,
   given: Readonly<{ shard: number; head: Head; log: Logger; buffer: FileBuffer; onDamaged: () => void }>,
-): Readonly<{ state: ShardState; series: number }> | null {
-  const { shard, head, log, buffer, onDamaged } = given
+): LoadedSnapshot | null {
+  const { shard, log, onDamaged } = given
   const directory = shardDirectory(dataDirectory, shard)
   makeDurableDirectory(disk, `${directory}/chunks`)
   for (const name of disk.list(directory)) if (name.endsWith('.tmp')) disk.remove(`${directory}/${name}`)
+  return readSnapshot(disk, dataDirectory, {
+    ...given,
+    onDamaged(name, problem) {
+      const path = `${directory}/${name}`
+      onDamaged()
+      log.error({ shard, path, problem }, 'a head snapshot is damaged and set aside; the one before and the log are used')
+      disk.rename(path, `${directory}/damaged-${name}`)
+    },
+  })
+}
+
+/**
+ * The state of the newest whole snapshot and how many series it has, which are put into the head; null where there is none: the log then holds everything.
+ * `onDamaged` is called for those that are passed over; nothing in the directory is changed.
+ */
+export function readSnapshot(
+  disk: Disk,
+  dataDirectory: string,
+  given: Readonly<{ shard: number; head: Head; buffer: FileBuffer; onDamaged: (name: string, problem: string) => void }>,
+): LoadedSnapshot | null {
+  const { shard, head, buffer, onDamaged } = given
+  const directory = shardDirectory(dataDirectory, shard)
   for (const name of snapshotNames(disk, directory)) {
     const path = `${directory}/${name}`
     let problem: string | null
@@ -94,9 +119,7 @@ export function loadSnapshot(
       // nothing of it is in the head: it is looked at as a whole first
       problem = messageOf(thrown)
     }
-    onDamaged()
-    log.error({ shard, path, problem }, 'a head snapshot is damaged and set aside; the one before and the log are used')
-    disk.rename(path, `${directory}/damaged-${name}`)
+    onDamaged(name, problem)
   }
   return null
 }

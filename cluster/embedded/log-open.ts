@@ -1,4 +1,5 @@
-// Opening the write-ahead log: finds the segments, indexes their records, cuts a torn tail and tells damage from it (see log-format.ts).
+// Opening the write-ahead log: finds the segments, indexes their records and tells a torn tail from damage (see log-format.ts). Who is to write to it then
+// cuts what is torn; who only reads passes over it.
 import { crc32c } from '../../src/base/crc32c.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
 import type { Disk, DiskFile } from '../../src/ports/disk.ts'
@@ -28,51 +29,96 @@ export type OpenedLog = {
   batch: number
   /** Damaged places found, for a log line. Reads of the records concerned fail. */
   damage: string[]
-  /** Bytes of a torn write that were cut. */
+  /** Bytes of a torn write at the end of the last segment: its `size` is without them. */
   tornBytes: number
 }
 
-/** @param pause awaited now and then. */
+/**
+ * Opens the log for writing: what a crash has left unfinished goes.
+ * @param pause awaited now and then.
+ */
 export async function openLog(
   disk: Disk,
   directory: string,
   pause: () => Promise<void>,
   onProgress: (progress: LogProgress) => void,
 ): Promise<OpenedLog> {
-  const opened: OpenedLog = { segments: [], shards: new Map(), batch: 0, damage: [], tornBytes: 0 }
-  const numbers = disk
-    .list(directory)
-    .map(segmentNumber)
-    .filter((n) => n !== null)
-    .sort((a, b) => a - b)
-  await dropUnfinished(disk, directory, numbers, pause)
-  for (const [i, number] of numbers.entries()) {
-    onProgress({ firstSegment: numbers[0]!, lastSegment: numbers.at(-1)!, currentSegment: number })
-    const path = `${directory}/${segmentName(number)}`
-    const file = disk.open(path, 'append')
-    const segment: Segment = { number, file, size: file.size(), lastWithin: new Map() }
-    const wrong = checkSegmentHead(readAt(file, 0, segmentHeadBytes), number)
-    if (wrong !== null && /version/.test(wrong)) throw new PromhiveError('STORAGE_CORRUPT', `cannot open ${path}: ${wrong}`, { path })
-    if (wrong !== null) opened.damage.push(`${path}: ${wrong}`)
-    opened.segments.push(segment)
-    await indexSegment(opened, segment, i === numbers.length - 1, pause)
+  const numbers = segmentNumbers(disk, directory)
+  for (const number of await takeUnfinished(disk, directory, numbers, pause)) {
+    disk.remove(`${directory}/${segmentName(number)}`)
+    disk.syncDirectory(directory)
+  }
+  const opened = await indexSegments(disk, directory, numbers, { mode: 'append', pause, onProgress })
+  const last = opened.segments.at(-1)
+  if (last !== undefined && opened.tornBytes > 0) {
+    last.file.truncate(last.size)
+    last.file.syncNow()
   }
   return opened
 }
 
-/** A crash while a segment was begun leaves a last file without a table. It goes where it holds no record: nothing was ever promised about it. */
-async function dropUnfinished(disk: Disk, directory: string, numbers: number[], pause: () => Promise<void>): Promise<void> {
-  while (numbers.length > 0) {
-    const path = `${directory}/${segmentName(numbers.at(-1)!)}`
-    const file = disk.open(path, 'read')
-    let finished = readTable(file) !== null
-    if (!finished) await scanSegment(file, { record: () => void (finished = true), hole: () => {} }, pause)
-    file.close()
-    if (finished) return
-    disk.remove(path)
-    disk.syncDirectory(directory)
-    numbers.pop()
+/** Opens the log as it lies, for reading alone: nothing in the directory changes, and somebody may be writing to it. The caller closes the segments' files. */
+export async function viewLog(disk: Disk, directory: string, pause: () => Promise<void>): Promise<OpenedLog> {
+  const numbers = segmentNumbers(disk, directory)
+  await takeUnfinished(disk, directory, numbers, pause)
+  return indexSegments(disk, directory, numbers, { mode: 'read', pause, onProgress: () => {} })
+}
+
+/** Ascending. */
+function segmentNumbers(disk: Disk, directory: string): number[] {
+  return disk
+    .list(directory)
+    .map(segmentNumber)
+    .filter((n) => n !== null)
+    .sort((a, b) => a - b)
+}
+
+type IndexOptions = Readonly<{ mode: 'read' | 'append'; pause: () => Promise<void>; onProgress: (progress: LogProgress) => void }>
+
+async function indexSegments(
+  disk: Disk,
+  directory: string,
+  numbers: readonly number[],
+  { mode, pause, onProgress }: IndexOptions,
+): Promise<OpenedLog> {
+  const opened: OpenedLog = { segments: [], shards: new Map(), batch: 0, damage: [], tornBytes: 0 }
+  try {
+    for (const [i, number] of numbers.entries()) {
+      onProgress({ firstSegment: numbers[0]!, lastSegment: numbers.at(-1)!, currentSegment: number })
+      const path = `${directory}/${segmentName(number)}`
+      const file = disk.open(path, mode)
+      const segment: Segment = { number, file, size: file.size(), lastWithin: new Map() }
+      opened.segments.push(segment)
+      const wrong = checkSegmentHead(readAt(file, 0, segmentHeadBytes), number)
+      if (wrong !== null && /version/.test(wrong)) throw new PromhiveError('STORAGE_CORRUPT', `cannot open ${path}: ${wrong}`, { path })
+      if (wrong !== null) opened.damage.push(`${path}: ${wrong}`)
+      await indexSegment(opened, segment, i === numbers.length - 1, pause)
+    }
+  } catch (thrown) {
+    for (const { file } of opened.segments) file.close()
+    throw thrown
   }
+  return opened
+}
+
+/**
+ * A crash while a segment was begun leaves a last file without a table. It is left out where it holds no record: nothing was ever promised about it.
+ * Takes the numbers of such files off the end of `numbers` and returns them, newest first.
+ */
+async function takeUnfinished(disk: Disk, directory: string, numbers: number[], pause: () => Promise<void>): Promise<number[]> {
+  const unfinished: number[] = []
+  while (numbers.length > 0) {
+    const file = disk.open(`${directory}/${segmentName(numbers.at(-1)!)}`, 'read')
+    let finished = readTable(file) !== null
+    try {
+      if (!finished) await scanSegment(file, { record: () => void (finished = true), hole: () => {} }, pause)
+    } finally {
+      file.close()
+    }
+    if (finished) break
+    unfinished.push(numbers.pop()!)
+  }
+  return unfinished
 }
 
 function readTable(file: DiskFile): TableRow[] | null {
@@ -139,8 +185,6 @@ async function indexSegment(opened: OpenedLog, segment: Segment, last: boolean, 
   for (const item of found.slice(torn)) if ('head' in item) opened.batch = Math.max(opened.batch, item.head.batch)
   const size = 'hole' in cut ? cut.hole : cut.head.position
   opened.tornBytes = segment.size - size
-  segment.file.truncate(size)
-  segment.file.syncNow()
   segment.size = size
 }
 

@@ -39,10 +39,8 @@ const sliceMsMin = 60_000
  */
 export async function takeOver(dataDirectory: string, parts: TakeoverParts): Promise<Takeover | null> {
   const { disk, appender, decompress, logger, chunkRangeMs } = parts
-  const recordPath = `${dataDirectory}/promhive/takeover.json`
-  if (!hasHead(disk, dataDirectory)) return null
+  if (!hasHead(disk, dataDirectory) || isTakenOver(disk, dataDirectory)) return null
   const head = headState(disk, dataDirectory)
-  if (readRecord(disk, recordPath) === head) return null
   const { fromMs, blocks } = newestBlockEnd(disk, dataDirectory)
   logger.info({ blocks, from: fromMs === -Infinity ? 'the start' : timeText(fromMs) }, 'Taking over the head of a Prometheus')
   const gathered = new GatheredBatch(appender)
@@ -62,8 +60,17 @@ export async function takeOver(dataDirectory: string, parts: TakeoverParts): Pro
   const { series, samples, orphans, damages } = step.value
   for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
   logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
-  writeRecord(disk, recordPath, head)
+  writeRecord(disk, recordPath(dataDirectory), head)
   return { series, samples, refused: gathered.refused, damages: damages.length }
+}
+
+/** True where the head of a Prometheus has been taken over as it lies there now. */
+export function isTakenOver(disk: Disk, dataDirectory: string): boolean {
+  return readRecord(disk, recordPath(dataDirectory)) === headState(disk, dataDirectory)
+}
+
+function recordPath(dataDirectory: string): string {
+  return `${dataDirectory}/promhive/takeover.json`
 }
 
 /** Gathers what one step of the import gives, and appends it as one batch. Series are opened when their first sample comes. */

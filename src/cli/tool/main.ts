@@ -287,8 +287,9 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
         ])
         const options = { minTimeMs: flags.minTime, maxTimeMs: flags.maxTime, match: flags.match }
         const { disk } = toolPorts
-        if (name === 'dump') dumpTsdb(disk, directory ?? path, { ...options, format: flags.format }, decompressors, io.print, io.printError)
-        else dumpOpenMetrics(disk, directory ?? path, options, decompressors, io.print, io.printError)
+        if (name === 'dump')
+          await dumpTsdb(disk, directory ?? path, { ...options, format: flags.format }, decompressors, io.print, io.printError)
+        else await dumpOpenMetrics(disk, directory ?? path, options, decompressors, io.print, io.printError)
         return exitCodes.success
       },
     )

@@ -18,45 +18,45 @@ export type DumpOptions = Readonly<{
 }>
 
 /** Throws PromhiveError, whose message is what promtool prints. `printError` gets what of the head could not be read. */
-export function dumpTsdb(
+export async function dumpTsdb(
   disk: Disk,
   path: string,
   options: DumpOptions,
   decompress: Decompressors,
   print: (line: string) => void,
   printError: (line: string) => void,
-): void {
+): Promise<void> {
   const each = options.format === 'seriesjson' ? printSeriesJson(print) : printSamples(print)
-  dump(disk, path, options, decompress, each, printError)
+  await dump(disk, path, options, decompress, each, printError)
 }
 
-export function dumpOpenMetrics(
+export async function dumpOpenMetrics(
   disk: Disk,
   path: string,
   options: Omit<DumpOptions, 'format'>,
   decompress: Decompressors,
   print: (line: string) => void,
   printError: (line: string) => void,
-): void {
-  dump(disk, path, options, decompress, printOpenMetrics(print), printError)
+): Promise<void> {
+  await dump(disk, path, options, decompress, printOpenMetrics(print), printError)
   print('# EOF')
 }
 
-function dump(
+async function dump(
   disk: Disk,
   path: string,
   options: Omit<DumpOptions, 'format'>,
   decompress: Decompressors,
   each: (series: ToolSeries) => void,
   printError: (line: string) => void,
-): void {
+): Promise<void> {
   // `{}` selects nothing, as in Prometheus
   const selectors = (options.match.length === 0 ? ["{__name__=~'(?s:.*)'}"] : options.match)
     .map(readSelector)
     .filter(({ length }) => length > 0)
-  const database = ToolDatabase.open(disk, path, decompress)
+  const database = await ToolDatabase.open(disk, path, decompress)
   try {
-    for (const damage of database.damages) printError(damage.message)
+    for (const damage of database.damages) printError(damage)
     for (const series of database.select(selectors, options.minTimeMs, options.maxTimeMs)) each(series)
   } finally {
     database.close()

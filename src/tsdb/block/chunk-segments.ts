@@ -135,6 +135,11 @@ export class ChunkSegmentsReader {
     return bytes.subarray(at + 1, end)
   }
 
+  /** Opens all files: from now on they can be read whoever removes them. */
+  hold(): void {
+    for (const file of this.#files) file.hold()
+  }
+
   close(): void {
     for (const file of this.#files) file.close()
   }

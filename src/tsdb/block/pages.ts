@@ -101,10 +101,13 @@ export class PagedFile {
   readDirect(offset: number, length: number): Uint8Array {
     this.need(offset, length)
     const out = new Uint8Array(length)
-    this.#file ??= this.#disk.open(this.path, 'read')
-    const got = this.#file.read(out, offset)
+    const got = this.hold().read(out, offset)
     if (got < length) throw corrupt(this.path, offset, `${length} bytes wanted, the file ends after ${got}`)
     return out
+  }
+  /** Opens the file, which from now on can be read whoever removes it. */
+  hold(): DiskFile {
+    return (this.#file ??= this.#disk.open(this.path, 'read'))
   }
   need(offset: number, length: number): void {
     if (offset < 0 || length < 0 || offset + length > this.size) {

@@ -179,6 +179,18 @@ export class BlockReader implements SeriesSource {
    * @returns the number of series touched.
    */
   delete(matchers: readonly Matcher[], startMs: number, endMs: number): number {
+    const touched = this.hide(matchers, startMs, endMs)
+    if (!this.#unsaved) return touched
+    const { tombstones } = this
+    writeTombstones(this.#disk, this.path, tombstones)
+    this.rewriteMeta({ ...this.#meta, stats: { ...this.#meta.stats, numTombstones: tombstones.count } })
+    this.#unsaved = false
+    return touched
+  }
+
+  /** As `delete`, for as long as the block is open: its files stay as they are. */
+  hide(matchers: readonly Matcher[], startMs: number, endMs: number): number {
+    if (endMs < this.#meta.minTime || startMs >= this.#meta.maxTime) return 0
     const found = selectPostings(this.index, compileMatchers(matchers))
     const next = this.#tombstones.copy()
     let touched = 0
@@ -190,12 +202,9 @@ export class BlockReader implements SeriesSource {
       next.add(ref, { minTime: Math.max(first, startMs), maxTime: Math.min(last, endMs) })
       touched++
     }
-    if (touched === 0 && !this.#unsaved) return 0
+    if (touched === 0) return 0
     this.#tombstones = next
     this.#unsaved = true
-    writeTombstones(this.#disk, this.path, next)
-    this.rewriteMeta({ ...this.#meta, stats: { ...this.#meta.stats, numTombstones: next.count } })
-    this.#unsaved = false
     return touched
   }
 
@@ -204,6 +213,12 @@ export class BlockReader implements SeriesSource {
     assert(meta.ulid === this.#meta.ulid, 'meta.json of another block')
     writeMeta(this.#disk, this.path, meta)
     this.#meta = meta
+  }
+
+  /** Opens all files: from now on they can be read to their ends, whoever removes them. */
+  hold(): void {
+    this.#indexFile.hold()
+    this.chunks.hold()
   }
 
   close(): void {

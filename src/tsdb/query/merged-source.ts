@@ -153,8 +153,8 @@ function setOf(starts: Uint32Array, entry: number, from: number): number {
   return low
 }
 
-/** Adds the samples of `more`, which are usually all later, to `into`. */
-function mergeInto(into: SampleColumns, more: SampleColumns): void {
+/** Adds the samples of `more`, which are usually all later, to `into`; where both have a time, they replace what is there. */
+export function mergeInto(into: SampleColumns, more: SampleColumns): void {
   if (more.length === 0) return
   if (into.length === 0 || more.times[0]! > into.times[into.length - 1]!) {
     appendAll(into, more, 0)

@@ -30,8 +30,11 @@ function lines(run: (print: (line: string) => void) => void): string[] {
   return out
 }
 
-function dump(disk: MemoryDisk, over: Partial<DumpOptions> = {}): string[] {
-  return lines((print) => dumpTsdb(disk, '/data', { ...everything, format: 'prom', ...over }, decompress, print, print))
+async function dump(disk: MemoryDisk, over: Partial<DumpOptions> = {}, path = '/data'): Promise<string[]> {
+  const out: string[] = []
+  const print = (line: string): void => void out.push(line)
+  await dumpTsdb(disk, path, { ...everything, format: 'prom', ...over }, decompress, print, print)
+  return out
 }
 
 function names(): () => string {
@@ -58,12 +61,12 @@ describe('tsdb dump', () => {
     ['dump-series-3.prom', { format: 'seriesjson', match: ['metric'], minTimeMs: 60_000, maxTimeMs: 120_000 }],
   ]
   for (const [file, over] of runs) {
-    it.skipIf(!existsSync(cases))(`prints what upstream expects in ${file} (skipped without the conformance data)`, () => {
-      expect(dump(disk, over)).toEqual(readFileSync(new URL(file, cases), 'utf8').trimEnd().split('\n'))
+    it.skipIf(!existsSync(cases))(`prints what upstream expects in ${file} (skipped without the conformance data)`, async () => {
+      expect(await dump(disk, over)).toEqual(readFileSync(new URL(file, cases), 'utf8').trimEnd().split('\n'))
     })
   }
 
-  it('puts blocks and the head of a Prometheus together', () => {
+  it('puts blocks and the head of a Prometheus together', async () => {
     const two = new MemoryDisk()
     writeBlock(
       two,
@@ -108,18 +111,16 @@ describe('tsdb dump', () => {
         ]),
       ]),
     )
-    expect(dump(two)).toEqual(['{a="w"} 1e+06 31', '{a="x"} 1 0', '{a="x"} 1.5 5', '{a="x"} 2 10', '{a="x"} 3 20', '{a="x"} 4 30'])
+    expect(await dump(two)).toEqual(['{a="w"} 1e+06 31', '{a="x"} 1 0', '{a="x"} 1.5 5', '{a="x"} 2 10', '{a="x"} 3 20', '{a="x"} 4 30'])
   })
 
-  it('says what is wrong', () => {
-    expect(() => lines((print) => dumpTsdb(disk, '/nowhere', { ...everything, format: 'prom' }, decompress, print, print))).toThrow(
-      'opening the db dir: stat /nowhere: no such file or directory',
-    )
-    expect(() => dump(disk, { match: ['{'] })).toThrow(/^1:2: parse error: /)
+  it('says what is wrong', async () => {
+    await expect(dump(disk, {}, '/nowhere')).rejects.toThrow('opening the db dir: stat /nowhere: no such file or directory')
+    await expect(dump(disk, { match: ['{'] })).rejects.toThrow(/^1:2: parse error: /)
     const broken = new MemoryDisk()
     const { ulid } = writeBlock(broken, '/data', rows)
     broken.write(`/data/${ulid}/index`, new Uint8Array(3))
-    expect(() => dump(broken)).toThrow(`corrupted block ${ulid}: cannot read /data/${ulid}/index at byte 0: the file has 3 bytes`)
+    await expect(dump(broken)).rejects.toThrow(`corrupted block ${ulid}: cannot read /data/${ulid}/index at byte 0: the file has 3 bytes`)
   })
 })
 
@@ -134,15 +135,17 @@ describe('tsdb create-blocks-from openmetrics', () => {
     return { disk, printed }
   }
 
-  it.skipIf(!existsSync(cases))('and dump-openmetrics give the text back (skipped without the conformance data)', () => {
+  it.skipIf(!existsSync(cases))('and dump-openmetrics give the text back (skipped without the conformance data)', async () => {
     for (const file of ['dump-openmetrics-roundtrip-test.prom', 'dump-openmetrics-test.prom']) {
       const text = readFileSync(new URL(file, cases), 'utf8')
       const { disk } = create(text)
-      expect(lines((print) => dumpOpenMetrics(disk, '/data', everything, decompress, print, print))).toEqual(text.trimEnd().split('\n'))
+      const out: string[] = []
+      await dumpOpenMetrics(disk, '/data', everything, decompress, (line) => out.push(line), expect.unreachable)
+      expect(out).toEqual(text.trimEnd().split('\n'))
     }
   })
 
-  it('makes a block for each range that has samples, and prints it', () => {
+  it('makes a block for each range that has samples, and prints it', async () => {
     const text = '# TYPE m gauge\nm{a="1"} 1 0\nm{a="2"} 2 7199.999\nm{a="1"} 3 7200\nm{a="1"} 4 36000\n# EOF\n'
     const { disk, printed } = create(text, {
       labels: [
@@ -156,7 +159,7 @@ describe('tsdb create-blocks-from openmetrics', () => {
       ['7200000', '7200001', '1ms', '1', '1', '1'],
       ['36000000', '36000001', '1ms', '1', '1', '1'],
     ])
-    expect(dump(disk)).toEqual([
+    expect(await dump(disk)).toEqual([
       '{__name__="m", a="over", new="x"} 1 0',
       '{__name__="m", a="over", new="x"} 2 7199999',
       '{__name__="m", a="over", new="x"} 3 7200000',
@@ -223,7 +226,7 @@ describe('tsdb create-blocks-from rules', () => {
       ['up', slot(2 * hour), 4 * hour - 1000, 60_000],
       ['up', slot(4 * hour), 5 * hour, 60_000],
     ])
-    expect(dump(disk)).toEqual(
+    expect(await dump(disk)).toEqual(
       asked.flatMap(([, start]) => [
         `{__name__="r", job="j", team="a", x="rule"} 1 ${start}`,
         `{__name__="r", job="j", team="a", x="rule"} 2 ${start + 60_000}`,
