@@ -49,7 +49,10 @@ export async function takeOver(dataDirectory: string, parts: TakeoverParts): Pro
   if (record.why !== null) {
     // it is written when all is taken over: what has been deleted since must not come back
     const hint = 'where a Prometheus has run on the directory since, remove the file'
-    logger.warn({ file: recordPath(dataDirectory), err: record.why, hint }, 'The record of the takeover is damaged: nothing is taken over again')
+    logger.warn(
+      { file: recordPath(dataDirectory), err: record.why, hint },
+      'The record of the takeover is damaged: nothing is taken over again',
+    )
     return { series: 0, samples: 0, refused: 0, damages: 1 }
   }
   if (record.head === head) return null
