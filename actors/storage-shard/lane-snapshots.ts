@@ -28,6 +28,8 @@ export class LaneSnapshots {
   readonly #parts: LaneSnapshotParts
   /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
   readonly #applied: Map<number, number>
+  /** Applied offset of the newest snapshot, by shard: one of the same offset takes its file's place, and the one before stays. */
+  readonly #newest: Map<number, number>
   readonly #running = new Set<number>()
   written = 0
   failed = 0
@@ -36,6 +38,7 @@ export class LaneSnapshots {
   constructor(parts: LaneSnapshotParts, applied: ReadonlyMap<number, number>) {
     this.#parts = parts
     this.#applied = new Map(applied)
+    this.#newest = new Map([...applied].filter(([, offset]) => offset > 0))
   }
 
   /** Begins one; `ended` is called when it is written, could not be, or may not be now, but not where it was given up. */
@@ -62,6 +65,7 @@ export class LaneSnapshots {
     // what is being written is of a state the log does not know
     this.#parts.jobs.cancel(jobOf(shard))
     this.#applied.set(shard.id, last)
+    this.#newest.delete(shard.id)
     removeSnapshotsAfter(this.#parts.disk, this.#parts.dataDirectory, shard.id, last)
     finishSteps(this.#steps(shard))
   }
@@ -76,11 +80,14 @@ export class LaneSnapshots {
       if (made === null) return
       series = made.series
       this.written++
-      chunks.snapshotTaken(shard.id)
+      const isAgain = this.#newest.get(shard.id) === made.applied
+      chunks.snapshotTaken(shard.id, isAgain)
       const ms = Math.round(clock.monotonicMs() - started)
       log.debug({ shard: shard.id, applied: made.applied, bytes: made.bytes, ms }, 'head snapshot written')
+      if (isAgain) return
       send({ kind: 'snapshot', shard: shard.id, trimBefore: this.#applied.get(shard.id)! + 1 })
       this.#applied.set(shard.id, made.applied)
+      this.#newest.set(shard.id, made.applied)
     } catch (thrown) {
       this.failed++
       log.error({ shard: shard.id, err: messageOf(thrown) }, 'cannot write a head snapshot: the log is kept')

@@ -202,7 +202,9 @@ export class LineReader {
       let time = 0
       while (classes[bytes[at]!] === 4) time = time * 10 + bytes[at++]! - 48
       if (at === timeStart) return this.#fail('expected timestamp or new record', at)
-      if (time >= 2 ** 63) return this.#fail(`timestamp ${this.#excerpt(timeStart, at)} is out of range`, timeStart)
+      // the largest int64 is 2^63 as a float: digits tell
+      if (time >= 2 ** 63 && !this.#isInt64(timeStart, at))
+        return this.#fail(`timestamp ${this.#excerpt(timeStart, at)} is out of range`, timeStart)
       while (bytes[at] === SPACE || bytes[at] === TAB) at++
       if (bytes[at] !== LF) return this.#fail('expected next entry after timestamp', at)
       this.hasTime = true
@@ -541,6 +543,10 @@ export class LineReader {
 
   #checkUtf8(start: number, end: number, what: string): boolean {
     return isUtf8(this.bytes, start, end) || this.#fail(`${what} is not valid UTF-8`, start)
+  }
+
+  #isInt64(start: number, end: number): boolean {
+    return end - start <= 64 && BigInt(latin1Text(this.bytes, start, end)) < 2n ** 63n
   }
 
   #excerpt(start: number, end: number): string {

@@ -27,6 +27,8 @@ export interface SimulatedDisk extends Disk {
   copy(rng: Rng): SimulatedDisk
   /** Changes bytes of a file as a bad sector would, durably. */
   damage(path: string, position: number, bytes: Uint8Array): void
+  /** Bytes of memory that hold the files, in buffers with room to grow and in what is safe of them. */
+  heldBytes(): number
 }
 
 export type DiskOperation = 'create' | 'write' | 'truncate' | 'sync' | 'make directory' | 'rename' | 'link' | 'remove' | 'sync directory'
@@ -117,6 +119,20 @@ class MemoryDisk implements SimulatedDisk {
     this.#epoch++
     this.#stopped = false
     this.#stopAt = Infinity
+  }
+
+  heldBytes(): number {
+    const seen = new Set<Inode | Directory>()
+    const bytesOf = (entry: Inode | Directory | undefined): number => {
+      if (entry === undefined || seen.has(entry)) return 0
+      seen.add(entry)
+      if (!isDirectory(entry)) return entry.content.length + entry.safe.length
+      let sum = 0
+      for (const inner of [...entry.names.values(), ...entry.safeNames.values()]) sum += bytesOf(inner)
+      return sum
+    }
+    const waiting = this.#unsafe.flatMap((step) => step.flatMap(({ directory, entry }) => [directory, entry]))
+    return [this.#root, ...waiting].reduce((sum, entry) => sum + bytesOf(entry), 0)
   }
 
   copy(rng: Rng): SimulatedDisk {

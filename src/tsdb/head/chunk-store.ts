@@ -49,6 +49,7 @@ export class ChunkStore {
   readonly #segments: (Segment | null)[] = []
   readonly #open = new Map<number, number>()
   readonly #nextFile = new Map<number, number>()
+  /** Files of no segment any more, and how many of the newest snapshots do not name them. */
   #doomed: { shard: number; path: string; snapshots: number }[] = []
   readonly #disk: Disk
   readonly #directoryOf: (shard: number) => string
@@ -194,10 +195,15 @@ export class ChunkStore {
     return entry + 1
   }
 
-  /** Call when a shard's snapshot is durable: removes the files that neither it nor the one before names any more. */
-  snapshotTaken(shard: number): void {
+  /**
+   * Call when a shard's snapshot is durable: removes the files that neither it nor the one before names any more.
+   * @param isAgain it took the place of the newest one, so that the one before is the same still.
+   */
+  snapshotTaken(shard: number, isAgain = false): void {
     this.#doomed = this.#doomed.filter((file) => {
-      if (file.shard !== shard || ++file.snapshots < 2) return true
+      if (file.shard !== shard) return true
+      file.snapshots = isAgain ? Math.max(1, file.snapshots) : file.snapshots + 1
+      if (file.snapshots < 2) return true
       this.#disk.remove(file.path)
       return false
     })

@@ -248,6 +248,32 @@ describe('remote write 1.x', () => {
     expect(appender.samples).toEqual([`{__name__="up", job="a"} 1 @${nowMs + 600_000}`])
   })
 
+  it('refuses histograms more than ten minutes ahead, and leaves out exemplars', async () => {
+    for (const message of [v1, v2] as const) {
+      const { receiver, appender } = open()
+      const histogram = { countInt: 1, zeroCountInt: 1, sum: 1 }
+      const series: WireSeries = {
+        ...up,
+        samples: [[1, nowMs]],
+        histograms: [
+          { ...histogram, timeMs: nowMs + 600_000 },
+          { ...histogram, timeMs: nowMs + 600_001 },
+        ],
+        exemplars: [
+          { labels: [], value: 1, timeMs: nowMs + 600_000 },
+          { labels: [], value: 2, timeMs: nowMs + 600_001 },
+        ],
+      }
+      const outcome = await receiver.receive(message, compressed(message === v1 ? encodeV1([series]) : encodeV2([series])))
+      const forSeries = message === v1 ? '' : ' for series {__name__="up", job="a"}'
+      expect(outcome).toMatchObject({ status: 400, message: `out of bounds: timestamp is too far in the future${forSeries}` })
+      if (message === v2) expect(outcome.written).toEqual({ samples: 1, histograms: 1, exemplars: 1 })
+      const times = (of: 'histograms' | 'exemplars'): number[] =>
+        appender.batches.flatMap((batch) => (batch[of] ?? []).map(({ timeMs }) => timeMs))
+      expect([times('histograms'), times('exemplars')]).toEqual([[nowMs + 600_000], [nowMs + 600_000]])
+    }
+  })
+
   for (const text of ['out of order sample', 'duplicate sample for timestamp', 'out of bounds', 'too old sample']) {
     it(`answers 400 where the storage says "${text}"`, async () => {
       const { receiver, appender } = open()

@@ -85,6 +85,17 @@ describe('scrape by scrape', () => {
   })
 })
 
+it.each(['layout', 'keyed'] as const)('takes times up to ten minutes ahead and counts those beyond: %s', (kind) => {
+  const side = new Side(kind)
+  const strip = (lines: string[]): string[] => lines.map((line) => line.replace(`{${labelText}}`, ''))
+  for (const nowMs of [5_000, 6_000]) {
+    const latest = nowMs + 600_000
+    const { samples, counts } = side.scrape(`a 1 ${latest}\nb 2 ${latest + 1}\nc 3\nd 4 ${latest + 1}\n`, nowMs)
+    expect(strip(samples)).toEqual([`a 1@${latest}`, `c 3@${nowMs}`])
+    expect(counts).toMatchObject({ scraped: 4, kept: 4, outOfBounds: 2 })
+  }
+})
+
 it('takes explicit times, and ends a series that turns to them', () => {
   const side = new Side('layout')
   const strip = (lines: string[]): string[] => lines.map((line) => line.replace(`{${labelText}}`, ''))

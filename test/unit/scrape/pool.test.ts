@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { ScrapeManager } from '../../../actors/scrape-pool/manager.ts'
 import { PromhiveError } from '../../../src/base/errors.ts'
-import { silentLogger } from '../../../src/base/logger.ts'
+import { silentLogger, type Logger } from '../../../src/base/logger.ts'
 import { MetricsRegistry } from '../../../src/base/metrics.ts'
 import type { TargetGroup } from '../../../src/model/target-group.ts'
 import type { HttpAnswer, HttpRequest } from '../../../src/ports/http.ts'
@@ -22,11 +22,12 @@ class Rig {
   readonly failures: Readonly<Record<string, unknown>>[] = []
   page: (url: string) => Partial<HttpAnswer> & { text?: string; fails?: PromhiveError; takesMs?: number } = () => ({ text: 'a 1\n' })
   readonly actorFailures: string[] = []
+  readonly warnings: unknown[][] = []
   readonly manager = new ScrapeManager({
     runtime: testRuntime(this.clock, this.registry, this.actorFailures),
     appender: this.appender,
     clock: this.clock,
-    logger: silentLogger,
+    logger: this.#logger(),
     metrics: this.registry,
     features: defaultScrapeFeatures,
     offsetSeed: 0n,
@@ -63,6 +64,10 @@ class Rig {
     }
     this.since = this.appender.batches.length
     return out
+  }
+  #logger(bound: Readonly<Record<string, unknown>> = {}): Logger {
+    const warn: Logger['warn'] = (fields, message) => void this.warnings.push([message, { ...bound, ...fields }])
+    return { ...silentLogger, warn, child: (fields) => this.#logger({ ...bound, ...fields }) }
   }
   async metric(name: string): Promise<number> {
     const family = (await this.registry.gather()).find((each) => each.name === name)
@@ -283,6 +288,22 @@ it('counts what the storage refuses, and survives an append that fails', async (
   rig.appender.answer = () => appended
   await rig.clock.advance(intervalMs)
   expect(rig.appends()).toEqual(['a 1', 'a 1', 'a 1'])
+})
+
+it('counts samples too far in the future and says so in the log, as Prometheus', async () => {
+  const rig = new Rig()
+  rig.manager.applyConfig([rig.job()])
+  rig.manager.updateTargets('j', [group('h:1')])
+  rig.page = () => ({ text: `a 1 ${rig.clock.nowMs() + 600_000}\nb 2 ${rig.clock.nowMs() + 600_001}\nc 3 9223372036854775807\n` })
+  await rig.clock.advance(intervalMs)
+  expect(rig.appends()).toEqual(['a 1'])
+  expect(await rig.metric('prometheus_target_scrapes_sample_out_of_bounds_total')).toBe(2)
+  expect(rig.warnings).toEqual([
+    [
+      'Error on ingesting samples that are too old or are too far into the future',
+      { component: 'scrape manager', scrape_pool: 'j', target: 'http://h:1/metrics', num_dropped: 2 },
+    ],
+  ])
 })
 
 it('a stopped manager writes nothing more', async () => {

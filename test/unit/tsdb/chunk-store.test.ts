@@ -18,6 +18,10 @@ it('a file goes with the second snapshot that does not name it', () => {
   expect(finishSteps(store.save(0)).map(({ file }) => file)).toEqual([1])
   store.snapshotTaken(0)
   expect(disk.list('/chunks')).toEqual(['00000000', '00000001'])
+  // one that takes the place of the newest leaves the one before as it is
+  finishSteps(store.save(0))
+  store.snapshotTaken(0, true)
+  expect(disk.list('/chunks')).toEqual(['00000000', '00000001'])
   finishSteps(store.save(0))
   store.snapshotTaken(0)
   expect(disk.list('/chunks')).toEqual(['00000001'])
