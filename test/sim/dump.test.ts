@@ -105,3 +105,23 @@ it.for(worlds)('a dump has what the storage has acknowledged, %s', { timeout: 30
   expect(refused).toBe(0) // it changes once, and there is a second attempt
   expect(switched).toBe(found.length)
 })
+
+it('gives up where files come and go all the time', async () => {
+  const found = await points(small, 4, seededRng(4))
+  const { disk } = found.at(-1)!
+  const [newest] = disk.list('/data/promhive/shards/0').filter((name) => name.startsWith('snapshot-')).reverse() // prettier-ignore
+  let lists = 0
+  const restless: Disk = new Proxy(disk, {
+    get: (_, name: keyof Disk) => {
+      const list = (path: string): string[] => {
+        const names = disk.list(path)
+        return path.endsWith('/shards/0') ? [...names, `${newest}${++lists}`] : names
+      }
+      return name === 'list' ? list : (disk[name] as (...given: unknown[]) => unknown).bind(disk)
+    },
+  })
+  await expect(read(restless)).rejects.toThrow(
+    /^cannot read \/data: files come and go while it is read, try again: a head snapshot is damaged.*: \/data\/promhive\/shards\/0\/snapshot-\d+: .*no such file/,
+  )
+  expect(lists).toBeLessThan(10)
+})
