@@ -26,7 +26,7 @@ export type LaneSnapshotParts = Readonly<{
 
 export class LaneSnapshots {
   readonly #parts: LaneSnapshotParts
-  /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
+  /** Applied offset of the newest snapshot, by shard: when the next is there the log is kept from it, so that one torn snapshot costs nothing. */
   readonly #applied: Map<number, number>
   readonly #running = new Set<number>()
   written = 0
@@ -76,10 +76,13 @@ export class LaneSnapshots {
       if (made === null) return
       series = made.series
       this.written++
-      chunks.snapshotTaken(shard.id)
       const ms = Math.round(clock.monotonicMs() - started)
       log.debug({ shard: shard.id, applied: made.applied, bytes: made.bytes, ms }, 'head snapshot written')
-      send({ kind: 'snapshot', shard: shard.id, trimBefore: this.#applied.get(shard.id)! + 1 })
+      const before = this.#applied.get(shard.id)!
+      // one of the same record has replaced the newest, and the one before that still needs its chunks and its log
+      if (made.applied === before) return
+      chunks.snapshotTaken(shard.id)
+      send({ kind: 'snapshot', shard: shard.id, trimBefore: before + 1 })
       this.#applied.set(shard.id, made.applied)
     } catch (thrown) {
       this.failed++
