@@ -2,7 +2,7 @@
 //
 //   dist/inputs.json      [path from the root, size in bytes, time of change in ms] of every file of ours that went in
 //   dist/cli/serve/       the server: main.js and what it loads later; lane-thread.js
-//   dist/cli/tool/        the tools
+//   dist/cli/tool/        the tools; lane-thread.js
 //   dist/cli/lane.js      the storage worker's program
 //   dist/code-cache/      what V8 compiled of them
 // Folders lie as deep as in src/, so that a path from a module to package.json or examples/ holds in both.
