@@ -125,3 +125,39 @@ it('gives up where files come and go all the time', async () => {
   )
   expect(lists).toBeLessThan(10)
 })
+
+it.for(worlds)('damage is named and passed over, %s', { timeout: 300_000 }, async ([name, options, seed]) => {
+  const rng = seededRng(seed + 10)
+  const found = (await points(options, seed, rng)).slice(-150)
+  let told = 0
+  for (const { disk, model, operation } of found) {
+    const copy = disk.copy(rng.fork())
+    copy.crash()
+    const paths = filesBelow(copy, '/data/promhive').filter((path) => /snapshot-\d+$|\/chunks\/\d+$|\.log$|\/deletions$/.test(path))
+    const path = paths[rng.below(paths.length)]!
+    const size = copy.stat(path).sizeBytes
+    if (size === 0) continue
+    const at = rng.below(size)
+    copy.damage(path, at, Uint8Array.of(copy.read(path)[at]! ^ (1 << rng.below(8))))
+    const context = `${name}, operation ${operation}, byte ${at} of ${path}`
+    const { samples, damages } = await read(copy)
+    if (damages.length > 0) told++
+    const wrong = model.differences(samples)
+    const mayLose = /\/chunks\/|\.log$/.test(path)
+    // with a record a deletion may be lost
+    const allowed = path.endsWith('.log') ? /: (lost|was deleted)$|survive a deletion$/ : /: lost$/
+    expect(wrong.filter((line) => !(mayLose && allowed.test(line))), context).toEqual([]) // prettier-ignore
+    const isTorn = path.endsWith('.log') && paths.filter((one) => one.endsWith('.log')).at(-1) === path
+    if (wrong.length > 0 && !isTorn) expect(damages.length, context).toBeGreaterThan(0)
+    const ofLog = /of a ref|in records that are damaged/
+    for (const line of damages) expect(line.includes(path) || (path.endsWith('.log') && (line.includes('/promhive/log') || ofLog.test(line))), `${context}: ${line}`).toBe(true) // prettier-ignore
+  }
+  expect(told).toBeGreaterThan(20)
+})
+
+function filesBelow(disk: Disk, directory: string): string[] {
+  return disk.list(directory).flatMap((name) => {
+    const path = `${directory}/${name}`
+    return disk.stat(path).isDirectory ? filesBelow(disk, path) : [path]
+  })
+}
