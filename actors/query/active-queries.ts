@@ -24,15 +24,16 @@ export class ActiveQueries {
   #isClosed = false
 
   /**
-   * Tells what the last run left unfinished, and begins anew.
+   * Tells what the last run left unfinished, and begins anew. A file that is damaged or cannot be read is said, and stops nothing.
    * @param slots most queries at a time
    * @throws PromhiveError where the file cannot be written.
    */
   constructor(directory: string, slots: number, parts: Readonly<{ disk: Disk; clock: Clock; logger: Logger }>) {
     this.#parts = parts
     const path = `${directory}/queries.active`
-    const unfinished = unfinishedQueries(parts.disk, path)
-    if (unfinished !== null) parts.logger.info({ queries: unfinished }, "These queries didn't finish in prometheus' last run:")
+    const { queries, why } = unfinishedQueries(parts.disk, path)
+    if (queries.length > 0) parts.logger.info({ queries: `[${queries.join(',')}]` }, "These queries didn't finish in prometheus' last run:")
+    if (why !== null) parts.logger.warn({ file: path, err: why }, 'The log of active queries is damaged: what cannot be read is left out')
     this.#file = parts.disk.open(path, 'create')
     const zeroes = new Uint8Array(1 + slots * entryBytes)
     zeroes[0] = 0x5b
@@ -75,16 +76,45 @@ export class ActiveQueries {
   }
 }
 
-/** The JSON list of the entries in a file; null where there are none or no file. */
-function unfinishedQueries(disk: Disk, path: string): string | null {
-  if (!disk.exists(path) || disk.stat(path).sizeBytes > fileBytesMax) return null
-  const bytes = disk.read(path)
-  let length = 0
-  const kept = new Uint8Array(bytes.length)
-  for (const byte of bytes) if (byte !== 0) kept[length++] = byte
-  if (length <= 1) return null
-  // the last entry's comma becomes the end of the list
-  return `${new TextDecoder().decode(kept.subarray(0, length - 1))}]`
+/** The entries in a file, each as its JSON text, and what is wrong with the file or null. */
+function unfinishedQueries(disk: Disk, path: string): { queries: string[]; why: string | null } {
+  const queries: string[] = []
+  let bytes: Uint8Array
+  try {
+    if (!disk.exists(path)) return { queries, why: null }
+    const { sizeBytes } = disk.stat(path)
+    if (sizeBytes > fileBytesMax) return { queries, why: `${sizeBytes} bytes` }
+    bytes = disk.read(path)
+  } catch (thrown) {
+    return { queries, why: messageOf(thrown) }
+  }
+  let damaged = 0
+  for (let at = 1; at < bytes.length; at += entryBytes) {
+    const entry = bytes.subarray(at, at + entryBytes)
+    if (entry.every((byte) => byte === 0)) continue
+    const text = entryText(entry)
+    if (text === null) damaged++
+    else queries.push(text)
+  }
+  if (damaged > 0) return { queries, why: `${damaged} of its entries cannot be read` }
+  return { queries, why: bytes.length === 0 || bytes[0] === 0x5b ? null : 'it does not begin with a bracket' }
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Null where the slot holds no whole entry. */
+function entryText(slot: Uint8Array): string | null {
+  // the comma that ends a slot is behind the fill
+  const end = slot.indexOf(0) === -1 ? slot.length : slot.indexOf(0)
+  if (slot.subarray(end).some((byte, i, rest) => byte !== 0 && !(byte === 0x2c && rest.subarray(i + 1).every((after) => after === 0))))
+    return null
+  try {
+    const text = decoder.decode(slot.subarray(0, end)).replace(/,$/, '')
+    const { query, timestamp_sec: seconds, ...rest } = JSON.parse(text) as Record<string, unknown>
+    return typeof query === 'string' && Number.isInteger(seconds) && Object.keys(rest).length === 0 ? text : null
+  } catch {
+    return null
+  }
 }
 
 /** As much of a query as fits into so many bytes of a JSON string, escaped. */

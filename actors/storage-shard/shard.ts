@@ -282,15 +282,15 @@ export class Shard {
     return Math.floor(this.minTime / range) * range
   }
 
-  /** True once samples lie half a window behind the end of the oldest window: it can be cut. */
+  /** True once samples span one and a half windows, as in Prometheus: the oldest window can be cut. */
   get windowPassed(): boolean {
-    return this.maxTime - this.windowStart > this.head.options.chunkRangeMs * 1.5
+    return this.maxTime - this.minTime > this.head.options.chunkRangeMs * 1.5
   }
 
   /** True where that will be so within ten minutes: a twelfth of the usual window. */
   get cutIsNear(): boolean {
     const { chunkRangeMs } = this.head.options
-    return this.maxTime - this.windowStart > chunkRangeMs * (1.5 - 1 / 12)
+    return this.maxTime - this.minTime > chunkRangeMs * (1.5 - 1 / 12)
   }
 
   /** Samples older than this are refused. */

@@ -29,9 +29,8 @@ export async function build(target = join(root, 'dist')): Promise<void> {
   rmSync(draft, { recursive: true, force: true })
   const modules = new Set<string>()
   await bundle(modules, entries.serve, { dir: join(draft, 'cli/serve'), codeSplitting: { groups: serverGroups() } })
-  await bundle(modules, entries.thread, { dir: join(draft, 'cli/serve'), codeSplitting: false })
-  // beside the tools as well: some run a storage
-  await bundle(modules, entries.thread, { dir: join(draft, 'cli/tool'), codeSplitting: false })
+  // beside both programs that start storage workers
+  for (const program of ['serve', 'tool']) await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), codeSplitting: false })
   await bundle(modules, entries.lane, { dir: join(draft, 'cli'), codeSplitting: false })
   await bundle(modules, entries.tool, { dir: join(draft, 'cli/tool'), codeSplitting: false })
   const own = Array.from(modules, (id) => relative(root, id)).filter((path) => !path.startsWith('..') && !path.startsWith('node_modules'))

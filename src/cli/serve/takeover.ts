@@ -3,8 +3,12 @@
 //
 //   wal/ chunks_head/   samples from the newest block's end on ─┐
 //   wbl/ chunks_head/   samples that came out of order, all ────┴▶ appender ─▶ log          promhive/takeover.json: which files were read
+//
+//   takeover.json   {"version":2,"head":"‹names and sizes›","crc":‹CRC32C of that text›}      version 1 has no sum
 import { timeText } from '../../api/time-text.ts'
 import { utf8Bytes, utf8Text } from '../../base/bytes.ts'
+import { crc32c } from '../../base/crc32c.ts'
+import { messageOf } from '../../base/errors.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Appender, ExemplarSample, HistogramSample, SeriesHandle } from '../../model/appender.ts'
 import type { Labels } from '../../model/labels.ts'
@@ -39,8 +43,19 @@ const sliceMsMin = 60_000
  */
 export async function takeOver(dataDirectory: string, parts: TakeoverParts): Promise<Takeover | null> {
   const { disk, appender, decompress, logger, chunkRangeMs } = parts
-  if (!hasHead(disk, dataDirectory) || isTakenOver(disk, dataDirectory)) return null
+  if (!hasHead(disk, dataDirectory)) return null
   const head = headState(disk, dataDirectory)
+  const record = readRecord(disk, recordPath(dataDirectory))
+  if (record.why !== null) {
+    // it is written when all is taken over: what has been deleted since must not come back
+    const hint = 'where a Prometheus has run on the directory since, remove the file'
+    logger.warn(
+      { file: recordPath(dataDirectory), err: record.why, hint },
+      'The record of the takeover is damaged: nothing is taken over again',
+    )
+    return { series: 0, samples: 0, refused: 0, damages: 1 }
+  }
+  if (record.head === head) return null
   const { fromMs, blocks } = newestBlockEnd(disk, dataDirectory)
   logger.info({ blocks, from: fromMs === -Infinity ? 'the start' : timeText(fromMs) }, 'Taking over the head of a Prometheus')
   const gathered = new GatheredBatch(appender)
@@ -59,14 +74,16 @@ export async function takeOver(dataDirectory: string, parts: TakeoverParts): Pro
   gathered.release()
   const { series, samples, orphans, damages } = step.value
   for (const damage of damages) logger.warn({ err: damage.message }, 'a part of the head cannot be read: everything before it is there')
+  if (orphans > 0) logger.warn({ samples: orphans }, 'Samples of the head are of series that its log does not name: they are left out')
   logger.info({ series, samples, refused: gathered.refused, orphans }, 'The head of a Prometheus was taken over')
   writeRecord(disk, recordPath(dataDirectory), head)
   return { series, samples, refused: gathered.refused, damages: damages.length }
 }
 
-/** True where the head of a Prometheus has been taken over as it lies there now. */
+/** True where the head of a Prometheus has been taken over as it lies there now, or nobody knows any more which one was. */
 export function isTakenOver(disk: Disk, dataDirectory: string): boolean {
-  return readRecord(disk, recordPath(dataDirectory)) === headState(disk, dataDirectory)
+  const { head, why } = readRecord(disk, recordPath(dataDirectory))
+  return why !== null || head === headState(disk, dataDirectory)
 }
 
 function recordPath(dataDirectory: string): string {
@@ -176,21 +193,24 @@ function headState(disk: Disk, dataDirectory: string): string {
   return files.map((path) => `${path.slice(dataDirectory.length + 1)}:${disk.stat(path).sizeBytes}`).join(' ')
 }
 
-/** Null where there is none or it cannot be read: taking over once more does no harm. */
-function readRecord(disk: Disk, path: string): string | null {
-  if (!disk.exists(path)) return null
+/** head: null where nothing was taken over yet. why: what is wrong with the record, or null. */
+function readRecord(disk: Disk, path: string): { head: string | null; why: string | null } {
+  if (!disk.exists(path)) return { head: null, why: null }
   try {
-    const { version, head } = JSON.parse(utf8Text(disk.read(path))) as { version?: unknown; head?: unknown }
-    return version === 1 && typeof head === 'string' ? head : null
-  } catch {
-    return null
+    const { version, head, crc } = JSON.parse(utf8Text(disk.read(path))) as { version?: unknown; head?: unknown; crc?: unknown }
+    if (typeof head !== 'string' || (version !== 1 && version !== 2)) return { head: null, why: 'it is not a record of a takeover' }
+    if (version === 2 && crc !== crc32c(utf8Bytes(head))) return { head: null, why: 'checksum does not match' }
+    return { head, why: null }
+  } catch (thrown) {
+    return { head: null, why: messageOf(thrown) }
   }
 }
 
 function writeRecord(disk: Disk, path: string, head: string): void {
-  disk.write(`${path}.tmp`, utf8Bytes(`${JSON.stringify({ version: 1, head })}\n`))
+  disk.write(`${path}.tmp`, utf8Bytes(`${JSON.stringify({ version: 2, head, crc: crc32c(utf8Bytes(head)) })}\n`))
   const file = disk.open(`${path}.tmp`, 'append')
   file.syncNow()
   file.close()
   disk.rename(`${path}.tmp`, path)
+  disk.syncDirectory(path.slice(0, path.lastIndexOf('/')))
 }

@@ -26,12 +26,13 @@ export type HeadChunk = Readonly<{
 
 /**
  * All chunks, file by file in the order they were written.
- * @returns what stopped it, or null. A file that was begun and never written to is not damaged.
+ * @returns what stopped it, or null. The last file may have been begun and never written to: Prometheus removes such a one before it begins another.
  */
 export function* readHeadChunks(disk: Disk, directory: string): Generator<HeadChunk, PromhiveError | null> {
-  for (const path of segmentPaths(disk, directory)) {
+  const paths = segmentPaths(disk, directory)
+  for (const path of paths) {
     const bytes = disk.read(path)
-    if (bytes.every((byte) => byte === 0)) continue
+    if (path === paths.at(-1) && bytes.every((byte) => byte === 0)) continue
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (bytes.length < headerBytes || view.getUint32(0) !== magic) return corrupt(path, 0, 'this is no file of head chunks')
     if (bytes[4] !== 1) return corrupt(path, 4, `head chunk version ${bytes[4]} is not supported`)

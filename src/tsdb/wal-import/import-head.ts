@@ -10,10 +10,11 @@ import { labelsKey, type Labels } from '../../model/labels.ts'
 import type { Metadata } from '../../model/metadata.ts'
 import { SampleColumns } from '../../model/samples.ts'
 import type { Disk } from '../../ports/disk.ts'
+import { corrupt } from '../block/corrupt.ts'
 import { decodeChunk } from '../chunks/decode.ts'
 import { type Interval, overlapsAny, withInterval } from '../block/intervals.ts'
 import { type HeadChunk, readHeadChunks } from './head-chunks.ts'
-import { type Decompressors, logSegments, readLog, segmentPaths } from './log.ts'
+import { checkpointCut, type Decompressors, logSegments, readLog, segmentPaths } from './log.ts'
 import { readRecord, type RecordSink } from './records.ts'
 
 /** Takes over a head. Series are numbered from 0 in the order they are given; a label set is given once. */
@@ -31,7 +32,7 @@ export type HeadImport = Readonly<{
   series: number
   samples: number
   exemplars: number
-  /** Samples of series the log does not know: their labels are lost. */
+  /** Samples, from `fromMs` on, of series the log does not know: their labels are lost. */
   orphans: number
   /** What could not be read: a torn end after a crash, mostly. Everything before it is there. */
   damages: readonly PromhiveError[]
@@ -108,6 +109,7 @@ export function* importHead(
 export function hasHead(disk: Disk, dataDirectory: string): boolean {
   return (
     logSegments(disk, `${dataDirectory}/wal`).some((path) => disk.stat(path).sizeBytes > 0) ||
+    segmentPaths(disk, `${dataDirectory}/wbl`).some((path) => disk.stat(path).sizeBytes > 0) ||
     segmentPaths(disk, `${dataDirectory}/chunks_head`).length > 0
   )
 }
@@ -115,16 +117,29 @@ export function hasHead(disk: Disk, dataDirectory: string): boolean {
 type Source = Readonly<{ disk: Disk; decompress: Decompressors; damages: PromhiveError[] }>
 
 /** Reads records to the end or the first damage, one per `next()`. */
-function* replay({ disk, decompress, damages }: Source, segments: readonly string[], sink: RecordSink): Generator<void> {
+function* replay(source: Source, segments: readonly string[], sink: RecordSink): Generator<void> {
+  const { disk, damages } = source
+  yield* replayed(source, segments, sink)
+  for (const path of segments) {
+    const cut = checkpointCut(disk, path)
+    if (cut !== null && !damages.some(({ detail }) => detail['file'] === path)) damages.push(cut)
+  }
+}
+
+function* replayed({ disk, decompress, damages }: Source, segments: readonly string[], sink: RecordSink): Generator<void> {
   const records = readLog(disk, segments, decompress)
+  let unknownIn = ''
   for (let next = records.next(); ; next = records.next()) {
     if (next.done === true) {
       if (next.value !== null) damages.push(next.value)
       return
     }
-    const { path, bytes } = next.value
+    const { path, offset, bytes } = next.value
     try {
-      readRecord(bytes, sink)
+      const unknown = readRecord(bytes, sink)
+      // one of many in a segment is enough: a log of a Prometheus to come may be full of them
+      if (unknown !== null && unknownIn !== path) damages.push(corrupt(path, offset, `records of the unknown type ${unknown} are skipped`))
+      if (unknown !== null) unknownIn = path
     } catch (thrown) {
       damages.push(asDamage(path, thrown))
       return
@@ -244,6 +259,12 @@ class Gathered implements RecordSink {
   }
   /** One whose checksum is right and that still cannot be read is a damage; the others are not. */
   chunk({ path, ref, encoding, bytes, minTime, maxTime, outOfOrder }: HeadChunk, damages: PromhiveError[]): void {
+    const series = this.#numbers.of(ref)
+    if (series === undefined) {
+      // all encodings begin with the number of samples
+      if (this.#first && maxTime >= this.#start && bytes.length > 1) this.orphans += (bytes[0]! << 8) | bytes[1]!
+      return
+    }
     const from = this.#chunk
     from.clear()
     if (maxTime >= this.#start && minTime < this.#end) {
@@ -254,8 +275,7 @@ class Gathered implements RecordSink {
         return
       }
     }
-    const series = this.#numbers.of(ref)
-    if (series !== undefined && !outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
+    if (!outOfOrder) this.#chunkEnds.set(series, Math.max(maxTime, this.#chunkEnds.get(series) ?? -Infinity))
     for (let i = 0; i < from.length; i++) {
       const histogram = from.histograms?.[i] ?? null
       const start = from.startTimes?.[i] ?? 0
@@ -272,11 +292,12 @@ class Gathered implements RecordSink {
   }
   #take(ref: number, time: number): SampleColumns | null {
     const series = this.#numbers.of(ref)
+    if (time < this.#start) return null
     if (series === undefined) {
       if (this.#first) this.orphans++
       return null
     }
-    if (time < this.#start || time >= this.#end) return null
+    if (time >= this.#end) return null
     if (this.behindChunks && time <= (this.#chunkEnds.get(series) ?? -Infinity)) return null
     const deleted = this.#numbers.deletedOf(ref)
     if (deleted.length > 0 && overlapsAny(deleted, time, time)) return null

@@ -40,8 +40,18 @@ export function logSegments(disk: Disk, directory: string): string[] {
   return [...segmentPaths(disk, `${directory}/${name}`), ...segmentPaths(disk, directory, last + 1)]
 }
 
-/** Good until the next record is asked for. */
-export type LogEntry = Readonly<{ path: string; bytes: Uint8Array }>
+/**
+ * Null, or that a segment of a checkpoint was cut off: those are closed before they get their name, and closing fills up the last page. What is left of it
+ * is read as it is, and the log behind it, as Prometheus does.
+ */
+export function checkpointCut(disk: Disk, path: string): LogDamage | null {
+  const { sizeBytes } = disk.stat(path)
+  if (sizeBytes % pageBytes === 0 || !/\/checkpoint\.\d+\/\d+$/.test(path)) return null
+  return corrupt(path, sizeBytes, 'a segment of a checkpoint ends within a page')
+}
+
+/** Good until the next record is asked for. `offset` is where its last fragment begins. */
+export type LogEntry = Readonly<{ path: string; offset: number; bytes: Uint8Array }>
 
 /**
  * All records of the segments.
@@ -91,7 +101,7 @@ function* readSegment(path: string, bytes: Uint8Array, decompress: Decompressors
     }
     parts = []
     partBytes = 0
-    yield { path, bytes: record }
+    yield { path, offset: start, bytes: record }
   }
   return parts.length === 0 ? null : corrupt(path, at, 'the last record is torn')
 }

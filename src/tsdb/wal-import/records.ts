@@ -26,40 +26,47 @@ export interface RecordSink {
 
 const entriesMax = 1 << 24
 
-/** Unknown types are skipped, as Prometheus does. Throws PromhiveError DECODE; what came before in the record has been given to the sink. */
-export function readRecord(record: Uint8Array, sink: RecordSink): void {
-  if (record.length === 0) return
+/**
+ * Unknown types are skipped, as Prometheus does, and said: a flipped flag makes a compressed record look like one.
+ * @returns the type where it is unknown, else null.
+ * @throws PromhiveError DECODE; what came before in the record has been given to the sink.
+ */
+export function readRecord(record: Uint8Array, sink: RecordSink): number | null {
+  if (record.length < 2) return null
   const reader = new RecordReader(record)
   const type = reader.u8()
-  if (reader.remaining() === 0) return
-  switch (type) {
-    case 1:
-      return readSeries(reader, sink)
-    case 2:
-      return readFloats(reader, sink)
-    case 3:
-      return readDeletions(reader, sink)
-    case 4:
-      return readExemplars(reader, sink)
-    case 6:
-      return readMetadata(reader, sink)
-    case 7:
-    case 9:
-      return readHistograms(reader, sink, false)
-    case 8:
-    case 10:
-      return readHistograms(reader, sink, true)
-    case 11:
-      return readNewer(reader, (ref, time, start) => {
-        const high = reader.u32be()
-        const low = reader.u32be()
-        sink.sample?.(ref, time, high, low, start)
-      })
-    case 12:
-    case 13:
-      return readNewer(reader, (ref, time, start) => giveHistogram(sink, ref, time, reader.histogram(type === 13), start))
-    default:
-  }
+  const read = readers[type]
+  if (read === undefined) return type
+  read(reader, sink)
+  return null
+}
+
+type Reader = (reader: RecordReader, sink: RecordSink) => void
+const integerHistograms: Reader = (reader, sink) => readHistograms(reader, sink, false)
+const floatHistograms: Reader = (reader, sink) => readHistograms(reader, sink, true)
+const newerHistograms =
+  (isFloat: boolean): Reader =>
+  (reader, sink) =>
+    readNewer(reader, (ref, time, start) => giveHistogram(sink, ref, time, reader.histogram(isFloat), start))
+const readers: Readonly<Record<number, Reader>> = {
+  1: readSeries,
+  2: readFloats,
+  3: readDeletions,
+  4: readExemplars,
+  5: () => {}, // where the log of late samples stood when their chunk was full: chunks say it themselves
+  6: readMetadata,
+  7: integerHistograms,
+  8: floatHistograms,
+  9: integerHistograms,
+  10: floatHistograms,
+  11: (reader, sink) =>
+    readNewer(reader, (ref, time, start) => {
+      const high = reader.u32be()
+      const low = reader.u32be()
+      sink.sample?.(ref, time, high, low, start)
+    }),
+  12: newerHistograms(false),
+  13: newerHistograms(true),
 }
 
 class RecordReader extends ByteReader {

@@ -4,6 +4,7 @@ import { QueryLog, type LoggedQuery } from '../../../actors/query/query-log.ts'
 import { silentLogger, type Logger } from '../../../src/base/logger.ts'
 import { MetricsRegistry } from '../../../src/base/metrics.ts'
 import { utf8Bytes } from '../../../src/base/bytes.ts'
+import { seededRng } from '../../../src/base/rng.ts'
 import type { DiskFile } from '../../../src/ports/disk.ts'
 import type { LinesLost } from '../../../src/ports/line-file.ts'
 import { simulatedClock } from '../../../src/ports/simulated/clock.ts'
@@ -143,10 +144,9 @@ describe('active queries', () => {
     expect(rig(disk, 2).said).toEqual([]) // once
   })
 
-  it('a file of Prometheus, a torn one and an empty one', () => {
+  it('a file of Prometheus and an empty one', () => {
     for (const [text, queries] of [
       ['[{"query":"a","timestamp_sec":1}\0\0\0,\0\0\0', '[{"query":"a","timestamp_sec":1}]'],
-      ['[{"query":"a', '[{"query":"]'],
       ['', null],
       ['[\0\0', null],
     ] as const) {
@@ -155,6 +155,62 @@ describe('active queries', () => {
       disk.write('/data/queries.active', utf8Bytes(text))
       expect(rig(disk).said.map(([, fields]) => fields['queries'])).toEqual(queries === null ? [] : [queries])
     }
+  })
+
+  it('what is damaged is said with the file, and what can be read is told', () => {
+    const whole = new MemoryDisk()
+    const queries = ['up', 'sum by (job) (rate(x[5m]))', '"\u00fc\u{1f600}"']
+    const first = rig(whole, 4)
+    for (const query of queries) first.active.insert(query)
+    first.active.remove(first.active.insert('ended')!)
+    const bytes = whole.read('/data/queries.active')
+    const rng = seededRng(7)
+    let told = 0
+    for (let round = 0; round < (process.env['LONG'] === '1' ? 20_000 : 600); round++) {
+      const disk = new MemoryDisk()
+      const damaged = rng.chance(0.3) ? bytes.slice(0, rng.below(bytes.length)) : bytes.slice()
+      // mostly where there is something
+      const at = rng.chance(0.6) ? 1 + rng.below(queries.length) * 1000 + rng.below(70) : rng.below(bytes.length)
+      if (damaged.length === bytes.length) damaged[at]! ^= 1 << rng.below(8)
+      disk.write('/data/queries.active', damaged)
+      const { active, said } = rig(disk, 4)
+      const warnings = said.filter(([message]) => message.startsWith('The log of active queries is damaged'))
+      for (const [, fields] of warnings) expect(fields['file']).toBe('/data/queries.active')
+      told += warnings.length
+      const listed = said.flatMap(([, fields]) => (fields['queries'] === undefined ? [] : [fields['queries'] as string]))
+      expect(said.length).toBe(warnings.length + listed.length)
+      const entries = listed.flatMap((list) => JSON.parse(list) as { query: string; timestamp_sec: number }[])
+      for (const entry of entries) expect(entry).toEqual({ query: expect.any(String), timestamp_sec: expect.any(Number) })
+      // a letter that became another letter is nobody's to see; all others are as they were, or said to be missing
+      const changed = entries.filter(({ query, timestamp_sec: seconds }) => !queries.includes(query) || seconds !== 5)
+      expect(changed.length).toBeLessThan(2)
+      if (damaged.length < bytes.length) expect(changed).toEqual([])
+      if (entries.length < queries.length && damaged.length > 3000) expect(warnings.length).toBe(1)
+      expect(disk.stat('/data/queries.active').sizeBytes).toBe(4001)
+      active.close()
+    }
+    expect(told).toBeGreaterThan(100)
+  })
+
+  it('a torn entry is no query', () => {
+    const disk = new MemoryDisk()
+    disk.write('/data/queries.active', utf8Bytes('[{"query":"a'))
+    expect(rig(disk).said.map(([, fields]) => fields)).toEqual([{ file: '/data/queries.active', err: '1 of its entries cannot be read' }])
+  })
+
+  it('a file that cannot be read stops no start', () => {
+    class Unreadable extends MemoryDisk {
+      override read(path: string): Uint8Array {
+        throw new Error(`cannot read ${path}: input/output error`)
+      }
+    }
+    const disk = new Unreadable()
+    disk.write('/data/queries.active', utf8Bytes('['))
+    const { active, said } = rig(disk)
+    expect(said.map(([, fields]) => fields)).toEqual([
+      { file: '/data/queries.active', err: 'cannot read /data/queries.active: input/output error' },
+    ])
+    expect(active.insert('up')).not.toBeNull()
   })
 
   it('a disk that fails costs entries, not queries', () => {

@@ -132,7 +132,12 @@ describe('the head of a Prometheus directory', () => {
       expect(got.startTimes.filter((time) => time !== 0)).toEqual([500, 500, 600])
       expect(got.exemplars).toEqual([['{__name__="b", x="ünï"}', 2500, 0.5, ['trace_id', 'abc']]])
       expect(got.metadata).toEqual([['{__name__="a"}', { type: 'counter', unit: 'bytes', help: 'What it is.' }]])
-      expect(got.result).toEqual({ series: 2, samples: 7, exemplars: 1, orphans: 1, damages: [] })
+      const { damages, ...counts } = got.result
+      expect(counts).toEqual({ series: 2, samples: 7, exemplars: 1, orphans: 1 })
+      // it is skipped, as Prometheus does, and not in silence
+      expect(damages.map(({ message }) => message.replace(/\d+:/, 'n:'))).toEqual([
+        'cannot read /data/wal/00000000 at byte n: records of the unknown type 200 are skipped',
+      ])
     })
   }
 
@@ -155,6 +160,10 @@ describe('the head of a Prometheus directory', () => {
         [15, 15],
       ],
     })
+    // the last page of one that was closed is full: this one, whose last record is whole, was cut
+    expect(got.result.damages.map(({ message }) => message)).toEqual([
+      'cannot read /data/wal/checkpoint.00000003/00000000 at byte 62: a segment of a checkpoint ends within a page',
+    ])
   })
 
   it('has full chunks before the log', () => {
@@ -347,7 +356,7 @@ describe('a head in slices', () => {
     const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message), child: () => logger }
     const done = await takeOver('/data', { disk, appender, decompress, logger, chunkRangeMs: 7_200_000 })
     expect(done).toEqual({ series: 2, samples: 22, refused: 1, damages: 0 })
-    expect(warnings).toEqual([])
+    expect(warnings).toEqual(['Samples of the head are of series that its log does not name: they are left out'])
     expect(got.length).toBe(23)
     expect(got).toContainEqual([100, 'exemplar', 1])
     expect(got).toContainEqual([101, 950, 9])
