@@ -92,7 +92,9 @@ it.for(worlds)('a dump has what the storage has acknowledged, %s', { timeout: 30
     if (changed !== null) {
       switched++
       const mayBe = new Set(model.differences(changed.samples).filter((line) => !line.endsWith(': invented')))
-      const wrong = later.model.differences(changed.samples).filter((line) => mayBe.has(line) || !/: (lost|was deleted)$/.test(line))
+      const wrong = later.model
+        .differences(changed.samples, -Infinity, model)
+        .filter((line) => mayBe.has(line) || !/: (lost|was deleted)$/.test(line))
       expect(wrong, `${context}, then ${later.operation}`).toEqual([])
       expect(changed.damages, `${context}, then ${later.operation}`).toEqual([])
     }
