@@ -26,7 +26,7 @@ export type LaneSnapshotParts = Readonly<{
 
 export class LaneSnapshots {
   readonly #parts: LaneSnapshotParts
-  /** Applied offset of the snapshot before the newest, by shard: the log is kept from there, so that one torn snapshot costs nothing. */
+  /** Where the log is kept from when the next snapshot is there, by shard: the newest one's offset, so that one torn snapshot costs nothing. */
   readonly #applied: Map<number, number>
   /** Applied offset of the newest snapshot, by shard: one of the same offset takes its file's place, and the one before stays. */
   readonly #newest: Map<number, number>

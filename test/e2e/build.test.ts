@@ -48,7 +48,12 @@ it('names the sources in log lines, stacks and profiles', async () => {
 })
 
 it('runs tools', () => {
-  const check = (file: string): string =>
-    execFileSync(node, [launcher, 'tool', 'check', 'config', join(image, file)], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-  expect(check('examples/prometheus.yml')).toContain('SUCCESS')
+  const tool = (...argv: readonly string[]): string =>
+    execFileSync(node, [launcher, 'tool', ...argv], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  expect(tool('check', 'config', join(image, 'examples/prometheus.yml'))).toContain('SUCCESS')
+  // with a storage, and on its directory
+  home.write('series.json', '{"__name__":"m","i":"1"}\n{"__name__":"m","i":"2"}\n')
+  const out = join(home.path, 'bench')
+  expect(tool('tsdb', 'bench', 'write', `--out=${out}`, '--metrics=2', '--scrapes=250', join(home.path, 'series.json'))).toContain('500')
+  expect(tool('tsdb', 'dump', join(out, 'storage')).trimEnd().split('\n')).toHaveLength(500)
 })

@@ -49,6 +49,23 @@ it('a worker that dies is started again and has everything', async () => {
   await world.run(storage.close())
 })
 
+it('has a snapshot before the newest, and the log behind it, also where nothing has come between snapshots', async () => {
+  const setting = await begin({ chunkRangeMs: 7_200_000, snapshotTailUs: 1e9, walSegmentBytes: 1 << 10, headSegmentBytes: 256 })
+  const { world, model } = setting
+  await append(setting, 60)
+  await world.clock.advance(1_000_000)
+  world.crash()
+  for (const path of world.files().filter((one) => one.includes('/snapshot-'))) {
+    const shard = path.slice(0, path.lastIndexOf('/'))
+    const newest = world.disk.list(shard).findLast((name) => name.startsWith('snapshot-'))
+    if (path === `${shard}/${newest}`) world.disk.damage(path, 40, Uint8Array.of(world.disk.read(path)[40]! ^ 1))
+  }
+  const again = (await world.open())!
+  expect(world.errors.map((line) => line.slice(0, line.indexOf(' is damaged')))).toEqual(['a head snapshot', 'a head snapshot'])
+  expect(model.differences((await world.run(readAll(again)))!)).toEqual([])
+  await world.run(again.close())
+})
+
 it('compacts blocks, vertically where late samples overlap', async () => {
   const setting = await begin({ outOfOrderTimeWindowMs: 900_000 })
   const { world, storage, model, handles } = setting

@@ -135,8 +135,11 @@ export class StorageModel {
     await world.run(deleted).catch(() => null)
   }
 
-  /** Differences between what is and what must be, in words. */
-  differences(found: ReadonlyMap<string, ReadonlyMap<number, number>>, sinceMs = -Infinity): string[] {
+  /**
+   * Differences between what is and what must be, in words.
+   * @param earlier the model when it was begun to read: what came after that need not be there.
+   */
+  differences(found: ReadonlyMap<string, ReadonlyMap<number, number>>, sinceMs = -Infinity, earlier: StorageModel = this): string[] {
     const out: string[] = []
     for (const [name, samples] of found) {
       const sent = this.series.get(name)
@@ -154,7 +157,8 @@ export class StorageModel {
       }
     }
     for (const { name, times } of this.#unconfirmed) {
-      const open = times.filter((time) => this.series.get(name)!.get(time) === 'maybeDeleted')
+      const wasThere = (time: number): boolean => (earlier.series.get(name)?.get(time) ?? 'sent') !== 'sent'
+      const open = times.filter((time) => this.series.get(name)!.get(time) === 'maybeDeleted' && wasThere(time))
       const there = open.filter((time) => found.get(name)?.has(time) === true)
       if (there.length > 0 && there.length < open.length) out.push(`${name}: ${there.length} of ${open.length} survive a deletion`)
     }

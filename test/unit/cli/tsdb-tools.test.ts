@@ -114,6 +114,19 @@ describe('tsdb dump', () => {
     expect(await dump(two)).toEqual(['{a="w"} 1e+06 31', '{a="x"} 1 0', '{a="x"} 1.5 5', '{a="x"} 2 10', '{a="x"} 3 20', '{a="x"} 4 30'])
   })
 
+  it('leaves out the head of a Prometheus that has been taken over', async () => {
+    const taken = new MemoryDisk()
+    const segment = logSegment([seriesRecord([[1, ['a', 'x']]]), samplesRecord([[1, 20, 8]])])
+    taken.write('/data/wal/00000000', segment)
+    const record = (sizeBytes: number): void =>
+      taken.write('/data/promhive/takeover.json', utf8Bytes(JSON.stringify({ version: 1, head: `wal/00000000:${sizeBytes}` })))
+    record(segment.length)
+    expect(await dump(taken)).toEqual([])
+    // a Prometheus has run on it since
+    record(segment.length - 1)
+    expect(await dump(taken)).toEqual(['{a="x"} 8 20'])
+  })
+
   it('says what is wrong', async () => {
     await expect(dump(disk, {}, '/nowhere')).rejects.toThrow('opening the db dir: stat /nowhere: no such file or directory')
     await expect(dump(disk, { match: ['{'] })).rejects.toThrow(/^1:2: parse error: /)
