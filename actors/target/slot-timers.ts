@@ -1,14 +1,17 @@
-// Scrapes that begin together: a process that is woken once for five targets spends a good third less on each than one that is woken for each of them.
+// Scrapes that begin together: a process that is woken once for ten targets spends over a third less on each than one
+// that is woken for each of them.
 //
-//   SlotSteps   how coarse the slots of new targets are: some five targets share one, and never more than a quarter of a second lies between two
+//   SlotSteps   how coarse the slots of new targets are: some ten targets share one, and never more than half a second lies between two
 //   SlotTimers  one timer for all cycles that wait for the same slot
 import type { Clock, Timer } from '../../src/ports/clock.ts'
 
 /** Steps between slots, ms: all go into a second. */
-const steps = [250, 200, 100, 50, 20, 10, 5, 2, 1] as const
-const sharing = 5
+const steps = [500, 250, 200, 100, 50, 20, 10, 5, 2, 1] as const
+const sharing = 10
 /** Slots an interval has at least: short intervals are spread, too. */
-const slotsPerInterval = 20
+const slotsPerInterval = 10
+/** A clock that is off by less was not set. */
+const clockSetMs = 250
 
 /** The scrape rates of a process' pools, and what follows from them for slots. */
 export class SlotSteps {
@@ -50,7 +53,7 @@ export class SlotTimers {
     const known = this.#waiting.get(slotMs)
     if (known === undefined) return this.#join(slotMs, this.#begin(slotMs, delayMs, dueMs), task)
     // where the wall clock was set meanwhile, the same slot is due at another moment
-    if (Math.abs(known.dueMs - dueMs) < steps[0]) return this.#join(slotMs, known, task)
+    if (Math.abs(known.dueMs - dueMs) < clockSetMs) return this.#join(slotMs, known, task)
     return this.#clock.after(delayMs, task)
   }
 

@@ -5,13 +5,13 @@ import { VirtualClock } from '../../support/virtual-clock.ts'
 
 describe('steps', () => {
   const rows: readonly [what: string, targets: number, intervalMs: number, stepMs: number][] = [
-    ['no target yet', 0, 15_000, 250],
-    ['one target', 1, 15_000, 250],
-    ['some five targets share a slot', 100, 5_000, 250],
-    ['more targets, finer slots', 1_000, 30_000, 100],
-    ['many', 10_000, 15_000, 5],
+    ['no target yet', 0, 15_000, 500],
+    ['one target', 1, 15_000, 500],
+    ['some ten targets share a slot', 100, 5_000, 500],
+    ['more targets, finer slots', 1_000, 30_000, 250],
+    ['many', 10_000, 15_000, 10],
     ['more than fit', 1_000_000, 15_000, 1],
-    ['a short interval has twenty slots all the same', 1, 1_000, 50],
+    ['a short interval has ten slots all the same', 1, 1_000, 100],
     ['a very short one', 1, 10, 1],
   ]
   it.each(rows)('%s', (_, targets, intervalMs, stepMs) => {
@@ -23,9 +23,9 @@ describe('steps', () => {
     const steps = new SlotSteps()
     const pools = Array.from({ length: 10 }, () => ({}))
     for (const pool of pools) steps.set(pool, 10 / 1000)
-    expect(steps.stepMs(15_000)).toBe(50)
+    expect(steps.stepMs(15_000)).toBe(100)
     for (const pool of pools.slice(1)) steps.set(pool, 0)
-    expect(steps.stepMs(15_000)).toBe(250)
+    expect(steps.stepMs(15_000)).toBe(500)
   })
 })
 
