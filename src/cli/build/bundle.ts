@@ -29,8 +29,10 @@ export async function build(target = join(root, 'dist')): Promise<void> {
   rmSync(draft, { recursive: true, force: true })
   const modules = new Set<string>()
   await bundle(modules, entries.serve, { dir: join(draft, 'cli/serve'), codeSplitting: { groups: serverGroups() } })
-  // beside both programs that start storage workers
-  for (const program of ['serve', 'tool']) await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), codeSplitting: false })
+  // beside both programs that start storage workers; what a thread loads later has names of its own there
+  for (const program of ['serve', 'tool']) {
+    await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), chunkFileNames: 'thread-[name].js' })
+  }
   await bundle(modules, entries.lane, { dir: join(draft, 'cli'), codeSplitting: false })
   await bundle(modules, entries.tool, { dir: join(draft, 'cli/tool'), codeSplitting: false })
   const own = Array.from(modules, (id) => relative(root, id)).filter((path) => !path.startsWith('..') && !path.startsWith('node_modules'))
@@ -44,10 +46,10 @@ async function bundle(modules: Set<string>, entry: string, options: OutputOption
   const input: InputOptions = { cwd: root, input: { [entry.replace(/^.*\/|\.[^.]*$/g, '')]: join(sources, entry) }, platform: 'node' }
   const built = await rolldown({ ...input, logLevel: 'warn', checks: { eval: false } })
   const { output } = await built.write({
-    ...options,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
+    ...options,
     comments: false,
     // names stay: they are what profiles and stacks are read by
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
