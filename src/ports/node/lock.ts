@@ -11,7 +11,6 @@
 // (util-linux' `flock -n 3`) and ends; the lock stays until this process has closed the file. The start goes on meanwhile.
 // POSIX locks are dropped when the process closes any descriptor of the file: nobody else in this process may open it, and the descriptor of the
 // BSD lock is closed after SQLite's.
-import { spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
@@ -77,6 +76,8 @@ const settleMs = 10_000
 /** Rejects where a Prometheus has the lock. Without the program, or on other systems, there is no such lock: then a Prometheus is not kept away. */
 function lockAsPrometheus(path: string, file: number): Promise<void> {
   if (process.platform !== 'linux') return Promise.resolve()
+  // loaded where there is a lock to take: storage workers have disks, and no use for it
+  const { spawn } = process.getBuiltinModule('node:child_process')
   return new Promise((resolve, reject) => {
     const child = spawn('flock', ['-x', '-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file], timeout: settleMs })
     const unlessHeld = (): void => {

@@ -1,15 +1,17 @@
 // Randomness seeded by the operating system: the sequence is ours (src/base/rng.ts), the seed and `bytes` are the kernel's.
-import { randomBytes } from 'node:crypto'
-import { seededRng } from '../../base/rng.ts'
+import { seededRng, type Rng } from '../../base/rng.ts'
 import type { Random } from '../random.ts'
 
 export function nodeRandom(): Random {
-  const rng = seededRng(Number(randomBytes(8).readBigUInt64LE() >> 11n))
+  // node:crypto takes milliseconds to load, and storage workers hardly ever need it
+  const bytes = (count: number): Buffer => process.getBuiltinModule('node:crypto').randomBytes(count)
+  let seeded: Rng | null = null
+  const rng = (): Rng => (seeded ??= seededRng(Number(bytes(8).readBigUInt64LE() >> 11n)))
   return {
-    next: rng.next,
-    below: rng.below,
-    chance: rng.chance,
-    fork: rng.fork,
-    bytes: (count) => new Uint8Array(randomBytes(count)),
+    next: () => rng().next(),
+    below: (n) => rng().below(n),
+    chance: (probability) => rng().chance(probability),
+    fork: () => rng().fork(),
+    bytes: (count) => new Uint8Array(bytes(count)),
   }
 }
