@@ -91,13 +91,19 @@ function unfinishedQueries(disk: Disk, path: string): { queries: string[]; why: 
   let damaged = 0
   for (let at = 1; at < bytes.length; at += entryBytes) {
     const entry = bytes.subarray(at, at + entryBytes)
-    if (entry.every((byte) => byte === 0)) continue
+    if (isEmpty(entry)) continue
     const text = entryText(entry)
     if (text === null) damaged++
     else queries.push(text)
   }
   if (damaged > 0) return { queries, why: `${damaged} of its entries cannot be read` }
   return { queries, why: bytes.length === 0 || bytes[0] === 0x5b ? null : 'it does not begin with a bracket' }
+}
+
+function isEmpty(entry: Uint8Array): boolean {
+  let all = 0
+  for (let i = 0; i < entry.length; i++) all |= entry[i]!
+  return all === 0
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -26,11 +26,14 @@ export type LanesOptions = Readonly<{
   logger: Logger
   setup: Omit<LaneSetup, 'lane' | 'shards' | 'cancelFlags' | 'labelStamps'>
   lanes: number
-  /** Called for every applied record. */
   /** Called for every part of the log that was, or should have been, removed. */
   onTrimmed: (durationMs: number, failed: boolean) => void
+  /** Called for every applied record. */
   onApplied: (shard: number, offset: number, refusals: Uint32Array | null) => void
 }>
+
+/** Of records that are replayed, in one message. */
+const replayBytes = 256 << 10
 
 interface Running {
   readonly index: number
@@ -38,7 +41,10 @@ interface Running {
   lane: Lane | null
   readonly applied: Map<number, number>
   readonly follows: Map<number, () => void>
+  /** Shards that replay: how far they must come, and who waits for it. */
+  readonly replaying: Map<number, Readonly<{ end: number; done: () => void }>>
   outbox: LaneRecord[]
+  outboxBytes: number
   flushing: boolean
   startedMs: number
   /** Ends in a row. */
@@ -88,7 +94,9 @@ export class Lanes {
       lane: null,
       applied: new Map(),
       follows: new Map(),
+      replaying: new Map(),
       outbox: [],
+      outboxBytes: 0,
       flushing: false,
       startedMs: 0,
       failures: 0,
@@ -127,12 +135,23 @@ export class Lanes {
         await promise
         const log = await this.#log!
         const end = log.end(shard)
-        this.replay.total += Math.max(0, end - running.applied.get(shard)!)
-        this.#follow(running, log, shard, running.applied.get(shard)! + 1)
-        while (running.lane === lane && running.applied.get(shard)! < end) await this.#options.clock.sleep(2)
-        this.#send(running, { kind: 'caughtUp', shard })
+        const applied = running.applied.get(shard)!
+        this.replay.total += Math.max(0, end - applied)
+        const replayed = Promise.withResolvers<void>()
+        if (applied < end) running.replaying.set(shard, { end, done: replayed.resolve })
+        this.#follow(running, log, shard, applied + 1)
+        if (applied < end) await replayed.promise
+        if (running.lane === lane) this.#send(running, { kind: 'caughtUp', shard })
       }),
     )
+  }
+
+  #applied(running: Running, shard: number, offset: number): void {
+    running.applied.set(shard, offset)
+    const replaying = running.replaying.get(shard)
+    if (replaying === undefined || offset < replaying.end) return
+    running.replaying.delete(shard)
+    replaying.done()
   }
 
   /** Hands records to the lane. What the log has lost is passed over and told: the rest is served. */
@@ -151,7 +170,7 @@ export class Lanes {
             { shard, log: logDirectory, applied: from - 1, ...why },
             'the log ends before what a shard has applied: its newest records are lost',
           )
-          running.applied.set(shard, why.last)
+          this.#applied(running, shard, why.last)
           this.#send(running, { kind: 'regressed', shard, last: why.last })
           this.#follow(running, log, shard, why.last + 1)
           return
@@ -173,6 +192,10 @@ export class Lanes {
   #forward(running: Running, shard: number, record: LogRecord): void {
     this.publisher = Math.max(this.publisher, record.publisher % publisherEpochs)
     running.outbox.push({ shard, ...record })
+    running.outboxBytes += record.bytes.length
+    // a shard that replays has its next records soon: a message for each would cost more than they do
+    const replaying = running.replaying.get(shard)
+    if (replaying !== undefined && record.offset < replaying.end && running.outboxBytes < replayBytes) return
     if (running.flushing) return
     running.flushing = true
     queueMicrotask(() => this.#flush(running))
@@ -183,6 +206,7 @@ export class Lanes {
     const records = running.outbox
     if (records.length === 0) return
     running.outbox = []
+    running.outboxBytes = 0
     // a record that has a buffer to itself is given away, one that lies in a segment is copied by the clone
     const transfer = records.flatMap(({ bytes }) => (bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer as ArrayBuffer] : []))
     this.#send(running, { kind: 'records', records }, transfer)
@@ -209,7 +233,7 @@ export class Lanes {
         for (let i = 0; i < offsets.length; i += 2) {
           const shard = offsets[i]!
           const offset = offsets[i + 1]!
-          running.applied.set(shard, offset)
+          this.#applied(running, shard, offset)
           if (this.replay.done < this.replay.total) this.replay.done++
           this.#options.onApplied(shard, offset, refusals?.get(i) ?? null)
         }
@@ -258,6 +282,9 @@ export class Lanes {
     Atomics.add(this.#labelStamps, running.index, 1)
     this.#unfollow(running)
     running.outbox = []
+    running.outboxBytes = 0
+    for (const { done } of running.replaying.values()) done()
+    running.replaying.clear()
     for (const [id, request] of this.#requests) {
       if (request.lane === running.index)
         this.#settle(id)?.reject(new PromhiveError('UNAVAILABLE', `storage worker ${running.index} ended: ${why}`))

@@ -12,7 +12,7 @@ const launcher = join(image, 'src/cli/promhive.js')
 let home: ServerHome
 let server: Server
 beforeAll(async () => {
-  for (const path of ['package.json', 'examples', 'src/cli/promhive.js', 'src/cli/build/inputs.js']) {
+  for (const path of ['package.json', 'examples', 'src/cli/promhive.js', 'src/cli/build/inputs.js', 'src/ports/node/lane-thread.js']) {
     cpSync(join(root, path), join(image, path), { recursive: true })
   }
   execFileSync(node, [join(root, 'src/cli/build/main.js'), join(image, 'dist')], { stdio: 'pipe' })

@@ -2,10 +2,10 @@
 // source places. What the start does not need (Fastify, undici, the inspector) stays in files of its own that are loaded when it is wanted.
 import { decode } from '@jridgewell/sourcemap-codec'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown, type InputOptions, type OutputChunk, type OutputOptions, type PluginContext } from 'rolldown'
 import { encodePlaces } from '../../ports/node/source-places.ts'
@@ -13,7 +13,9 @@ import { inputsOf } from './inputs.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).slice(0, -1)
 const sources = join(root, 'src')
-const entries = { serve: 'cli/serve/main.ts', lane: 'cli/lane.ts', thread: 'ports/node/lane-thread.js', tool: 'cli/tool/main.ts' }
+const entries = { serve: 'cli/serve/main.ts', lane: 'cli/lane.ts', thread: 'ports/node/thread.ts', tool: 'cli/tool/main.ts' }
+/** Runs as it is. */
+const threadStart = 'ports/node/lane-thread.js'
 /** What main.ts imports, in this order: what opens the storage, and what is loaded while it recovers. */
 const stages = {
   start: [entries.serve],
@@ -32,11 +34,12 @@ export async function build(target = join(root, 'dist')): Promise<void> {
   // beside both programs that start storage workers; what a thread loads later has names of its own there
   for (const program of ['serve', 'tool']) {
     await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), chunkFileNames: 'thread-[name].js' })
+    copyFileSync(join(sources, threadStart), join(draft, 'cli', program, basename(threadStart)))
   }
   await bundle(modules, entries.lane, { dir: join(draft, 'cli'), codeSplitting: false })
   await bundle(modules, entries.tool, { dir: join(draft, 'cli/tool'), codeSplitting: false })
   const own = Array.from(modules, (id) => relative(root, id)).filter((path) => !path.startsWith('..') && !path.startsWith('node_modules'))
-  writeFileSync(join(draft, 'inputs.json'), JSON.stringify(inputsOf(root, ['package-lock.json', ...own.sort()])))
+  writeFileSync(join(draft, 'inputs.json'), JSON.stringify(inputsOf(root, ['package-lock.json', `src/${threadStart}`, ...own.sort()])))
   rmSync(target, { recursive: true, force: true })
   renameSync(draft, target)
   await compile(target)
@@ -113,31 +116,38 @@ function finish(path: string, map: NonNullable<OutputChunk['map']>): void {
 const notAscii = /[^\0-\x7f]/g
 const escapeOf = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 
-/** Runs what was built for some seconds, scraping itself, so that V8's compiled code is there from the first start on. */
+/**
+ * Runs what was built, scraping itself, so that V8's compiled code is there from the first start on. What is kept is what one run has used: so it has a
+ * snapshot and a log to recover from, which two runs before it leave behind.
+ */
 async function compile(target: string): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'promhive-build-'))
   try {
     const configuration = join(directory, 'prometheus.yml')
     const address = `127.0.0.1:${await freePort()}`
     writeFileSync(configuration, configurationOf(address))
-    const run = (...argv: string[]): ChildProcess =>
-      spawn(process.execPath, [join(dirname(target), 'src/cli/promhive.js'), ...argv], { stdio: 'ignore' })
-    await exitOf(run('tool', 'check', 'config', configuration))
-    const server = run(
-      'serve',
-      `--config.file=${configuration}`,
-      `--storage.tsdb.path=${directory}/data`,
-      `--web.listen-address=${address}`,
-    )
-    const late = setTimeout(() => server.kill('SIGTERM'), runMs)
-    await exitOf(server)
-    clearTimeout(late)
+    const run = (argv: readonly string[], keep: boolean): ChildProcess =>
+      spawn(process.execPath, [join(dirname(target), 'src/cli/promhive.js'), ...argv], {
+        stdio: 'ignore',
+        env: { ...process.env, ...(!keep && { NODE_DISABLE_COMPILE_CACHE: '1' }) },
+      })
+    const serve = async (end: NodeJS.Signals, keep: boolean): Promise<void> => {
+      const flags = [`--config.file=${configuration}`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=${address}`]
+      const server = run(['serve', ...flags], keep)
+      const late = setTimeout(() => server.kill(end), runMs)
+      await exitOf(server)
+      clearTimeout(late)
+    }
+    await exitOf(run(['tool', 'check', 'config', configuration], true))
+    await serve('SIGTERM', false)
+    await serve('SIGKILL', false)
+    await serve('SIGTERM', true)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-const runMs = 3_000
+const runMs = 2_000
 const configurationOf = (address: string): string =>
   `global: {scrape_interval: 500ms}\nscrape_configs: [{job_name: promhive, static_configs: [{targets: ['${address}']}]}]\n`
 

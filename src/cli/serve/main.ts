@@ -1,8 +1,10 @@
 // `promhive serve`: command line, logger, signals, exit codes (0 ended in order, 1 failed, 2 bad configuration or flags, as Prometheus').
 import module from 'node:module'
+import type { Worker } from 'node:worker_threads'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import { parseServeFlags, unsupportedFlags, type FeatureName } from '../../config/serve-flags.ts'
 import { nodeCompute } from '../../ports/node/compute.ts'
+import { setHeapFlags } from '../../ports/node/heap-flags.ts'
 import { nodeLogger, type LogFormat, type LogLevel } from '../../ports/node/logger.ts'
 import { nameSourcesInStacks } from '../../ports/node/source-places.ts'
 import { buildInfo } from './build-info.ts'
@@ -20,7 +22,8 @@ const needlessFeatures: ReadonlySet<FeatureName> = new Set<FeatureName>([
   'delayed-compaction', 'fast-startup', 'memory-snapshot-on-shutdown', 'use-uncached-io', 'old-ui',
 ]) // prettier-ignore
 
-export async function serve(argv: readonly string[]): Promise<number> {
+/** @param threads for the storage workers, started already. */
+export async function serve(argv: readonly string[], threads: readonly Worker[] = []): Promise<number> {
   nameSourcesInStacks()
   const parsed = parseServeFlags(argv, {
     program: 'promhive serve',
@@ -48,7 +51,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   for (const warning of parsed.warnings) logger.warn({}, warning)
   for (const name of parsed.features) if (needlessFeatures.has(name)) logger.info({ feature: name }, 'This feature needs no switch here')
   // the storage workers load their program while this thread loads the rest
-  const compute = nodeCompute()
+  const compute = nodeCompute({ threads })
   const lanes = parsed.flags['storage.workers'] || compute.lanesDefault
   compute.prepare(storageLane, lanes)
   // what the configuration needs is loaded first, then the storage; what serves and scrapes is loaded while the storage recovers
@@ -82,6 +85,8 @@ export async function serve(argv: readonly string[]): Promise<number> {
   process.once('SIGINT', end)
   process.on('SIGHUP', () => void server.reload().catch(() => {}))
   try {
+    await server.listen()
+    setHeapFlags()
     await server.start()
     keepCompiledLater(() => profiler.watch())
     await ended.promise

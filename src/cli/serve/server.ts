@@ -78,8 +78,8 @@ export class Server {
     return this.#api?.addresses ?? []
   }
 
-  async start(): Promise<void> {
-    const { flags, dataDirectory } = this.#settings
+  /** Listens: it says that it starts. */
+  async listen(): Promise<void> {
     const logger = this.#logger
     this.#metrics.collect(processMetrics(this.#startTimeMs, buildInfo))
     this.#notifications.add(notices.starting)
@@ -89,6 +89,12 @@ export class Server {
       metrics: this.#metrics,
       notifications: this.#notifications,
     })
+  }
+
+  /** Does its work from when the storage is open. */
+  async start(): Promise<void> {
+    const { flags, dataDirectory } = this.#settings
+    const logger = this.#logger
     const storage = await this.#opening.storage
     this.#storage = storage
     const taken = await takeOver(dataDirectory, {

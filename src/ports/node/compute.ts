@@ -13,10 +13,12 @@ export type NodeComputeOptions = Readonly<{
   lanes?: number
   /** Of each lane; default: Node's own. */
   resourceLimits?: ResourceLimits
+  /** Threads on lane-thread.js that have been started already: the first lanes take them. */
+  threads?: readonly Worker[]
 }>
 
-/** What the thread is given; its first message is the lane's setup. */
-export type LaneStart = Readonly<{ module: string; port: MessagePort; codeCache: string | undefined }>
+/** What the thread is told first: its own program and the lane's. The lane's setup follows. */
+export type LaneStart = Readonly<{ thread: string; module: string; port: MessagePort; codeCache: string | undefined }>
 /** What the thread says on its parent port; everything else goes over the lane's own port. */
 export type LaneNotice =
   | Readonly<{ kind: 'ready' }>
@@ -49,19 +51,20 @@ export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
   // the directory that was asked for: below it is one for this Node and its flags
   const caching = module.getCompileCacheDir()
   const codeCache = caching === undefined ? undefined : dirname(caching)
-  const program = new URL('./lane-thread.js', import.meta.url)
+  const beside = (name: string): URL => new URL(name, import.meta.url)
+  // what is built lies as the sources do, as JavaScript
+  const program = beside(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js').href
+  const started = [...(options.threads ?? [])]
   const threads = new Set<Thread>()
   let orders = 0
   const thread = (entry: LaneEntry): Thread => {
     const { port1, port2 } = new MessageChannel()
-    const start: LaneStart = { module: entry.module.href, port: port2, codeCache }
+    const start: LaneStart = { thread: program, module: entry.module.href, port: port2, codeCache }
     const name = `lane-${++ids}`
-    const worker = new Worker(program, {
-      name,
-      workerData: start,
-      transferList: [port2],
-      ...(options.resourceLimits === undefined ? {} : { resourceLimits: options.resourceLimits }),
-    })
+    const { resourceLimits } = options
+    const worker =
+      started.shift() ?? new Worker(beside('./lane-thread.js'), { name, ...(resourceLimits === undefined ? {} : { resourceLimits }) })
+    worker.postMessage(start, [port2])
     const made: Thread = { name, module: start.module, worker, port: port1, profiles: new Map(), why: '', ready: false, exited: false }
     threads.add(made)
     worker.on('error', (thrown) => (made.why = thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown)))

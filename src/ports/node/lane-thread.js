@@ -1,7 +1,14 @@
 // The first module of a lane's thread, in plain JavaScript: only behind the cache are types stripped for nothing (see src/cli/promhive.js).
+// The thread may be started before anybody knows what it will run: its first message says it (LaneStart of compute.ts), its second is the lane's setup.
 import module from 'node:module'
-import { workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 
+const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
+const message = () => new Promise((resolve) => port.once('message', resolve))
+
+// the second is listened for at once: what comes while nobody listens is lost
+const [start, setup] = await new Promise((resolve) => port.once('message', (first) => resolve([first, message()])))
 // as on the main thread: compiled code, types stripped, is kept between starts
-module.enableCompileCache(workerData.codeCache)
-await import('./lane.ts')
+module.enableCompileCache(start.codeCache)
+const { run } = await import(start.thread)
+await run(start, setup)

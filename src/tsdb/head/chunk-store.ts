@@ -182,6 +182,45 @@ export class ChunkStore {
     return index
   }
 
+  /**
+   * Enters the chunks of many series, oldest first, and each series' newest one into `newest` from `first` on. @param given as a snapshot keeps them:
+   * counts per series; times per chunk; span, number in `segments` and unit per chunk.
+   */
+  restoreAll(given: {
+    counts: Uint32Array
+    times: Float64Array
+    places: Uint32Array
+    segments: readonly number[]
+    newest: Uint32Array
+    first: number
+  }): void {
+    const { counts, times, places, newest, first } = given
+    const segments = Uint32Array.from(given.segments)
+    const held = new Uint32Array(segments.length)
+    const n = times.length
+    const start = this.#count
+    this.reserve(n)
+    this.#count += n
+    this.live += n
+    this.minTimes.set(times, start)
+    const spans = this.spans
+    const ownPlaces = this.places
+    const previous = this.previous
+    for (let i = 0, entry = start, from = 0; i < counts.length; i++) {
+      let link = 0
+      for (const end = entry + counts[i]!; entry < end; from += 3) {
+        const segment = places[from + 1]!
+        held[segment]!++
+        spans[entry] = places[from]!
+        ownPlaces[entry] = (segments[segment]! << 16) | places[from + 2]!
+        previous[entry] = link
+        link = ++entry
+      }
+      newest[first + i] = link
+    }
+    for (let i = 0; i < held.length; i++) this.#segments[segments[i]!]!.chunks += held[i]!
+  }
+
   /** Enters a chunk that lies in an adopted segment. */
   restore(segment: number, unitOffset: number, minTime: number, span: number, previous: number): number {
     const entry = this.#count++

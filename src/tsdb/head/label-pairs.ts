@@ -33,6 +33,8 @@ export class LabelPairs {
   readonly #freePairs: number[] = []
   readonly #freeNames: number[] = []
   readonly #key = new ByteWriter(256)
+  /** The pair that was made last, −1 where it may be gone. */
+  #newest = -1
 
   /** Bytes this table holds, strings not counted. */
   get byteLength(): number {
@@ -182,6 +184,26 @@ export class LabelPairs {
     this.#lengths[pair] = length
     this.#used += length
     this.#hashes[pair] = hash
+    const nameId = this.#nameOf(bytes, from, to)
+    this.#nameIds[pair] = nameId
+    this.#newest = pair
+    this.#names[nameId]!.pairs.push(pair)
+    if (this.count * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
+    else this.#place(pair)
+    return pair
+  }
+
+  /** The id of a pair's name, made where it is new. Pairs of one name tend to come one after the other: then no string is made. */
+  #nameOf(bytes: Uint8Array, from: number, to: number): number {
+    const newest = this.#newest
+    const length = bytes[from]!
+    if (newest >= 0 && length < 128 && length < this.#lengths[newest]!) {
+      const arena = this.#arena
+      const start = this.#starts[newest]!
+      let i = 0
+      while (i <= length && bytes[from + i] === arena[start + i]) i++
+      if (i > length) return this.#nameIds[newest]!
+    }
     const reader = new ByteReader(bytes, from, to)
     const name = utf8Text(reader.raw(reader.uvarint()))
     let nameId = this.#nameIndex.get(name)
@@ -190,17 +212,14 @@ export class LabelPairs {
       this.#names[nameId] = { name, pairs: [] }
       this.#nameIndex.set(name, nameId)
     }
-    this.#nameIds[pair] = nameId
-    this.#names[nameId]!.pairs.push(pair)
-    if (this.count * 2 > this.#table.length) this.#rehash(this.#table.length * 2)
-    else this.#place(pair)
-    return pair
+    return nameId
   }
 
   /** Gives back pairs that no series has: their ids will be used again. */
   release(pairs: readonly number[]): void {
     if (pairs.length === 0) return
     const touched = new Set<number>()
+    this.#newest = -1
     for (const pair of pairs) {
       assert(this.#lengths[pair] !== 0, `label pair ${pair} is given back twice`)
       this.#dead += this.#lengths[pair]!

@@ -76,22 +76,23 @@ export class Postings {
     this.#hold(pairs)
     const lengths = this.#lengths
     const ends = new Uint32Array(pairs)
-    const targets = Array.from({ length: pairs }, (_, pair): Uint32Array => {
+    const targets: Uint32Array[] = []
+    for (let pair = 0; pair < pairs; pair++) {
       const n = lengths[pair]!
       if (n > arenaListMax) {
         const list = new Uint32Array(n)
         this.#places[pair] = this.#long.push(list) - 1
-        return list
-      }
-      if (n < 2) {
+        targets.push(list)
+      } else if (n < 2) {
         ends[pair] = pair
-        return this.#places
+        targets.push(this.#places)
+      } else {
+        const address = this.#allocate(rangeEntries(n))
+        this.#places[pair] = address
+        ends[pair] = address & 0xffff
+        targets.push(this.#pages[address >>> 16]!)
       }
-      const address = this.#allocate(rangeEntries(n))
-      this.#places[pair] = address
-      ends[pair] = address & 0xffff
-      return this.#pages[address >>> 16]!
-    })
+    }
     for (let i = 0; i < series; i++) {
       const page = lists.page(i)
       const start = lists.start(i)

@@ -156,20 +156,7 @@ export function restoreSnapshot(head: Head, bytes: Uint8Array): ShardState {
   xor.windows.set(windows, first)
   xor.values.set(values, first * 2)
   head.restoreOpenChunks(first, packed ? unpackedOpen(counts, positions, openBytes!) : uint32s(openBytes!))
-  head.chunks.reserve(chunkTimes.length)
-  for (let i = 0, chunk = 0; chunk < chunkTimes.length; i++) {
-    let newest = 0
-    for (let k = 0; k < chunkCounts[i]!; k++, chunk++) {
-      newest = head.chunks.restore(
-        segments[chunkPlaces[chunk * 3 + 1]!]!,
-        chunkPlaces[chunk * 3 + 2]!,
-        chunkTimes[chunk]!,
-        chunkPlaces[chunk * 3]!,
-        newest,
-      )
-    }
-    head.newestChunk[first + i] = newest
-  }
+  head.chunks.restoreAll({ counts: chunkCounts, times: chunkTimes, places: chunkPlaces, segments, newest: head.newestChunk, first })
   for (const { series, chunk: histogram } of histograms) head.restoreHistogram(first + series, histogram)
   for (const { chunks, ...state } of late) {
     let newest = 0
@@ -217,12 +204,18 @@ function pairsFit(bytes: Uint8Array, pairs: number): boolean {
 }
 
 function internPairs(head: Head, bytes: Uint8Array, count: number): Uint32Array {
-  const reader = new ByteReader(bytes)
   const pairs = new Uint32Array(count)
-  for (let i = 0; i < count; i++) {
-    const length = reader.uvarint()
-    pairs[i] = head.pairs.intern(bytes, reader.position, reader.position + length)
-    reader.position += length
+  const reader = new ByteReader(bytes)
+  for (let i = 0, at = 0; i < count; i++) {
+    let length = bytes[at]!
+    if (length < 128) at++
+    else {
+      reader.position = at
+      length = reader.uvarint()
+      at = reader.position
+    }
+    pairs[i] = head.pairs.intern(bytes, at, at + length)
+    at += length
   }
   return pairs
 }
