@@ -13,7 +13,7 @@ COPY --from=build --chown=node:node /promhive/dist dist
 COPY --from=build --chown=node:node /promhive/examples examples
 COPY --from=build --chown=node:node /promhive/src/cli/promhive.js src/cli/promhive.js
 COPY --from=build --chown=node:node /promhive/src/cli/build/inputs.js src/cli/build/inputs.js
-COPY --from=build --chown=node:node /promhive/src/ports/node/lane-thread.js src/ports/node/lane-thread.js
+COPY --from=build --chown=node:node /promhive/src/ports/node/*.js src/ports/node/
 RUN mkdir -p /data && chown node:node /data
 USER node
 VOLUME /data

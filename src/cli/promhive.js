@@ -4,6 +4,7 @@
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isBuilt } from './build/inputs.js'
+import { loadProgram } from '../ports/node/load-built.js'
 
 const [command = 'serve', ...rest] = process.argv.slice(2)
 const isHelp = command === '--help' || command === '-h' || command === 'help'
@@ -19,11 +20,10 @@ const threads = isServe ? [startThread()] : []
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).slice(0, -1)
 const built = isBuilt(root)
-// compiled code, types stripped, is kept between starts
-module.enableCompileCache(built ? `${root}/dist/code-cache` : undefined)
-// what is built lies as the sources do
+// sources, types stripped, are kept compiled between starts; what is built has its code beside it
+if (!built) module.enableCompileCache()
 const programs = new URL(built ? '../../dist/cli/' : './', import.meta.url).href
-const main = built ? 'main.js' : 'main.ts'
+const main = built ? 'main.cjs' : 'main.ts'
 
 const usage = `promhive <command> [flags]
 
@@ -32,8 +32,8 @@ const usage = `promhive <command> [flags]
 `
 
 async function run() {
-  if (isServe) return (await import(`${programs}serve/${main}`)).serve(isFlag ? [command, ...rest] : rest, threads)
-  if (command === 'tool') return (await import(`${programs}tool/${main}`)).tool(rest)
+  if (isServe) return (await loadProgram(`${programs}serve/${main}`)).serve(isFlag ? [command, ...rest] : rest, threads)
+  if (command === 'tool') return (await loadProgram(`${programs}tool/${main}`)).tool(rest)
   if (isHelp) {
     console.log(usage)
     return 0

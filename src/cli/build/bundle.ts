@@ -2,10 +2,10 @@
 // source places. What the start does not need (Fastify, undici, the inspector) stays in files of its own that are loaded when it is wanted.
 import { decode } from '@jridgewell/sourcemap-codec'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown, type InputOptions, type OutputChunk, type OutputOptions, type PluginContext } from 'rolldown'
 import { encodePlaces } from '../../ports/node/source-places.ts'
@@ -14,8 +14,6 @@ import { inputsOf } from './inputs.js'
 const root = fileURLToPath(new URL('../../..', import.meta.url)).slice(0, -1)
 const sources = join(root, 'src')
 const entries = { serve: 'cli/serve/main.ts', lane: 'cli/lane.ts', thread: 'ports/node/thread.ts', tool: 'cli/tool/main.ts' }
-/** Runs as it is. */
-const threadStart = 'ports/node/lane-thread.js'
 /** What main.ts imports, in this order: what opens the storage, and what is loaded while it recovers. */
 const stages = {
   start: [entries.serve],
@@ -33,25 +31,32 @@ export async function build(target = join(root, 'dist')): Promise<void> {
   await bundle(modules, entries.serve, { dir: join(draft, 'cli/serve'), codeSplitting: { groups: serverGroups() } })
   // beside both programs that start storage workers; what a thread loads later has names of its own there
   for (const program of ['serve', 'tool']) {
-    await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), chunkFileNames: 'thread-[name].js' })
-    copyFileSync(join(sources, threadStart), join(draft, 'cli', program, basename(threadStart)))
+    await bundle(modules, entries.thread, { dir: join(draft, 'cli', program), chunkFileNames: 'thread-[name].cjs' })
   }
   await bundle(modules, entries.lane, { dir: join(draft, 'cli'), codeSplitting: false })
   await bundle(modules, entries.tool, { dir: join(draft, 'cli/tool'), codeSplitting: false })
   const own = Array.from(modules, (id) => relative(root, id)).filter((path) => !path.startsWith('..') && !path.startsWith('node_modules'))
-  writeFileSync(join(draft, 'inputs.json'), JSON.stringify(inputsOf(root, ['package-lock.json', `src/${threadStart}`, ...own.sort()])))
+  writeFileSync(join(draft, 'inputs.json'), JSON.stringify(inputsOf(root, ['package-lock.json', ...own.sort()])))
   rmSync(target, { recursive: true, force: true })
   renameSync(draft, target)
   await compile(target)
 }
 
 async function bundle(modules: Set<string>, entry: string, options: OutputOptions): Promise<void> {
-  const input: InputOptions = { cwd: root, input: { [entry.replace(/^.*\/|\.[^.]*$/g, '')]: join(sources, entry) }, platform: 'node' }
+  const input: InputOptions = {
+    cwd: root,
+    input: { [entry.replace(/^.*\/|\.[^.]*$/g, '')]: join(sources, entry) },
+    platform: 'node',
+    // what is bundled is nobody's main module
+    transform: { define: { 'import.meta.main': 'false' } },
+  }
   const built = await rolldown({ ...input, logLevel: 'warn', checks: { eval: false } })
   const { output } = await built.write({
-    format: 'esm',
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name].js',
+    format: 'cjs',
+    banner: '(function(exports,require,module,__filename){"use strict";', // what load-built.js calls
+    footer: '})',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name].cjs',
     ...options,
     comments: false,
     // names stay: they are what profiles and stacks are read by
@@ -129,7 +134,7 @@ async function compile(target: string): Promise<void> {
     const run = (argv: readonly string[], keep: boolean): ChildProcess =>
       spawn(process.execPath, [join(dirname(target), 'src/cli/promhive.js'), ...argv], {
         stdio: 'ignore',
-        env: { ...process.env, ...(!keep && { NODE_DISABLE_COMPILE_CACHE: '1' }) },
+        env: { ...process.env, ...(keep && { PROMHIVE_KEEP_CODE_AFTER_MS: String(runMs - 500) }) },
       })
     const serve = async (end: NodeJS.Signals, keep: boolean): Promise<void> => {
       const flags = [`--config.file=${configuration}`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=${address}`]

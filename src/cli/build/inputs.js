@@ -1,10 +1,10 @@
 // What `npm run build` has made, and whether it is still what the sources say. Plain JavaScript, as the launcher is.
 //
 //   dist/inputs.json      [path from the root, size in bytes, time of change in ms] of every file of ours that went in
-//   dist/cli/serve/       the server: main.js and what it loads later; lane-thread.js and thread.js
-//   dist/cli/tool/        the tools; lane-thread.js and thread.js
-//   dist/cli/lane.js      the storage worker's program
-//   dist/code-cache/      what V8 compiled of them
+//   dist/cli/serve/       the server: main.cjs and what it loads later; thread.cjs
+//   dist/cli/tool/        the tools; thread.cjs
+//   dist/cli/lane.cjs     the storage worker's program
+// Beside each file: what V8 compiled of it (.code, see src/ports/node/load-built.js) and where in the sources it comes from (.places).
 // Folders lie as deep as in src/, so that a path from a module to package.json or examples/ holds in both.
 import { readFileSync, statSync } from 'node:fs'
 

@@ -17,7 +17,7 @@ export type NodeComputeOptions = Readonly<{
   threads?: readonly Worker[]
 }>
 
-/** What the thread is told first: its own program and the lane's. The lane's setup follows. */
+/** What the thread is told first: its own program and the lane's, both built (.cjs) or not, and where compiled sources are kept. The lane's setup follows. */
 export type LaneStart = Readonly<{ thread: string; module: string; port: MessagePort; codeCache: string | undefined }>
 /** What the thread says on its parent port; everything else goes over the lane's own port. */
 export type LaneNotice =
@@ -51,9 +51,11 @@ export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
   // the directory that was asked for: below it is one for this Node and its flags
   const caching = module.getCompileCacheDir()
   const codeCache = caching === undefined ? undefined : dirname(caching)
+  const isBuilt = !import.meta.url.endsWith('.ts')
   const beside = (name: string): URL => new URL(name, import.meta.url)
-  // what is built lies as the sources do, as JavaScript
-  const program = beside(import.meta.url.endsWith('.ts') ? './thread.ts' : './thread.js').href
+  // what is built lies in dist/cli/‹program›/, and starts what lies in src/
+  const program = beside(isBuilt ? './thread.cjs' : './thread.ts').href
+  const first = beside(isBuilt ? '../../../src/ports/node/lane-thread.js' : './lane-thread.js')
   const started = [...(options.threads ?? [])]
   const threads = new Set<Thread>()
   let orders = 0
@@ -62,8 +64,7 @@ export function nodeCompute(options: NodeComputeOptions = {}): NodeCompute {
     const start: LaneStart = { thread: program, module: entry.module.href, port: port2, codeCache }
     const name = `lane-${++ids}`
     const { resourceLimits } = options
-    const worker =
-      started.shift() ?? new Worker(beside('./lane-thread.js'), { name, ...(resourceLimits === undefined ? {} : { resourceLimits }) })
+    const worker = started.shift() ?? new Worker(first, { name, ...(resourceLimits === undefined ? {} : { resourceLimits }) })
     worker.postMessage(start, [port2])
     const made: Thread = { name, module: start.module, worker, port: port1, profiles: new Map(), why: '', ready: false, exited: false }
     threads.add(made)

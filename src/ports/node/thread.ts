@@ -6,10 +6,10 @@ import { portOf, type LaneNotice, type LaneStart, type ThreadOrder } from './com
 import { nameSourcesInStacks } from './source-places.ts'
 import type { ThreadProfiler } from './thread-profiler.ts'
 
-/** @param setup the lane's, when it is there. */
-export async function run(start: LaneStart, setup: Promise<unknown>): Promise<void> {
+/** @param setup the lane's, when it is there. @param load imports a program, built or not. */
+export async function run(start: LaneStart, setup: Promise<unknown>, load: (url: string) => Promise<object>): Promise<void> {
   nameSourcesInStacks()
-  const program = (await import(start.module)) as { lane?: (...args: Parameters<LaneEntry['inline']>) => void | Promise<void> }
+  const program = (await load(start.module)) as { lane?: (...args: Parameters<LaneEntry['inline']>) => void | Promise<void> }
   if (program.lane === undefined) throw new Error(`BUG: ${start.module} exports no function "lane"`)
   await program.lane(portOf(start.port), await setup)
   const tell = (notice: LaneNotice): void => parentPort!.postMessage(notice)
