@@ -1,7 +1,6 @@
 // A DNS server on loopback that answers from a table, over UDP and TCP. Just enough of RFC 1035, 2782 and 3596 for the resolver's tests.
-import { createSocket } from 'node:dgram'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { createSocket, type Socket } from 'node:dgram'
+import { createServer, type AddressInfo, type Server } from 'node:net'
 
 export type DnsAnswer =
   | { kind: 'records'; records: readonly DnsRecord[] }
@@ -38,9 +37,7 @@ export async function dnsServer(answer: (question: string) => DnsAnswer | undefi
     header.writeUInt16BE(records.length, 6)
     return Buffer.concat([header, query.subarray(12, end), ...records.map(encodeRecord)])
   }
-  const udp = createSocket('udp4')
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
-  const { port } = udp.address()
+  const { udp, port } = await bindUdp()
   udp.on('message', (query, from) => {
     const answered = reply(query, false)
     if (answered !== null) udp.send(answered, from.port, from.address)
@@ -55,7 +52,7 @@ export async function dnsServer(answer: (question: string) => DnsAnswer | undefi
       socket.write(Buffer.concat([length, answered]))
     })
   })
-  await new Promise<void>((resolve) => tcp.listen(port, '127.0.0.1', resolve))
+  await listening(tcp, port)
   return {
     address: `127.0.0.1:${(tcp.address() as AddressInfo).port}`,
     asked,
@@ -64,6 +61,28 @@ export async function dnsServer(answer: (question: string) => DnsAnswer | undefi
       tcp.close()
     },
   }
+}
+
+/** A socket on a port that TCP has free as well: somebody else's connection may have it. */
+async function bindUdp(): Promise<{ udp: Socket; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const udp = createSocket('udp4')
+    await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve))
+    const { port } = udp.address()
+    const probe = createServer()
+    try {
+      await listening(probe, port)
+      await new Promise((resolve) => probe.close(resolve))
+      return { udp, port }
+    } catch (thrown) {
+      udp.close()
+      if (attempt === 20) throw thrown
+    }
+  }
+}
+
+function listening(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
 }
 
 function readQuestion(query: Buffer): { name: string; type: number; end: number } {

@@ -20,7 +20,7 @@ export class Exporter {
       if (started.exporter !== undefined) started.exporter.scrapes++
       handler(request, response)
     })
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve))
     const { port: bound } = server.address() as { port: number }
     started.exporter = new Exporter(server, `127.0.0.1:${bound}`)
     return started.exporter

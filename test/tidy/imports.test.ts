@@ -66,7 +66,7 @@ it('only the composition root names adapters', () => {
 it('no file is imported by nothing', () => {
   const imported = new Set(relativeImports().map(([, to]) => to))
   const entries =
-    /^(src\/cli\/promhive\.[jt]s|src\/cli\/(serve|build)\/main\.[jt]s|src\/cli\/lane\.ts|src\/cli\/tool\/.*|vitest\.config\.ts|test\/support\/(summary-reporter|seed)\.ts|test\/.*\.test\.ts)$/
+    /^(src\/cli\/promhive\.[jt]s|src\/cli\/(serve|build)\/main\.[jt]s|src\/cli\/lane\.ts|src\/ports\/node\/thread\.ts|src\/cli\/tool\/.*|vitest\.config\.ts|test\/support\/(summary-reporter|seed)\.ts|test\/.*\.test\.ts)$/
   const urls = sourceFiles().flatMap(({ path, text }) =>
     Array.from(text.matchAll(/new URL\('(\.[^']+)'/g), (match) => posix.join(posix.dirname(path), match[1]!)),
   )

@@ -67,8 +67,7 @@ async function bundle(modules: Set<string>, entry: string, options: OutputOption
   for (const chunk of output) {
     if (chunk.type !== 'chunk') continue
     for (const id of chunk.moduleIds) if (id.startsWith(root)) modules.add(id)
-    // the bundler's own runtime has none
-    if (chunk.map !== null) finish(join(options.dir!, chunk.fileName), chunk.map)
+    finish(join(options.dir!, chunk.fileName), chunk.map)
   }
 }
 
@@ -96,7 +95,12 @@ function serverGroups(): { debugName: string; name: (id: string, context: Module
 }
 
 /** Makes the code ASCII, which V8 reads quicker and keeps in half the memory, and writes its table of source places. */
-function finish(path: string, map: NonNullable<OutputChunk['map']>): void {
+function finish(path: string, map: OutputChunk['map']): void {
+  if (map === null) {
+    // the bundler's own runtime comes from here
+    writeFileSync(`${path}.places`, encodePlaces([relative(root, fileURLToPath(import.meta.url))], [[1, 1, 0, 1]]))
+    return
+  }
   const lines = readFileSync(path, 'utf8').split('\n')
   const places: [number, number, number, number][] = []
   const paths = map.sources.map((source) => relative(root, join(dirname(path), source)))

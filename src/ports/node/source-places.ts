@@ -33,6 +33,7 @@ export function sourcePlace(url: string, line: number, column: number): SourcePl
   if (table === undefined) tables.set(url, (table = readTable(url)))
   if (table === null) return null
   const { paths, places } = table
+  if (places.length === 0) return null
   let low = 0
   let high = places.length / 3
   while (low < high) {
@@ -41,8 +42,8 @@ export function sourcePlace(url: string, line: number, column: number): SourcePl
     if (at <= 0) low = middle + 1
     else high = middle
   }
-  if (low === 0) return null
-  const place = places[low * 3 - 1]!
+  // before the first place lies what the build puts around a file
+  const place = places[Math.max(low, 1) * 3 - 1]!
   const path = paths[place >>> 16]
   return path === undefined ? null : { path, line: place & 0xffff }
 }

@@ -20,8 +20,9 @@ writeFileSync(
 )
 
 it.each([
-  [1, 99, null],
-  [2, 4, null],
+  // what the build puts before the first place
+  [1, 99, { path: 'src/ä.ts', line: 10 }],
+  [2, 4, { path: 'src/ä.ts', line: 10 }],
   [2, 5, { path: 'src/ä.ts', line: 10 }],
   [2, 39, { path: 'src/ä.ts', line: 10 }],
   [2, 40, { path: 'src/b.ts', line: 7 }],
