@@ -146,6 +146,15 @@ describe.skipIf(missing !== '')(`the directory of a Prometheus that was killed${
       }
     }
     await until('blocks are cut', async () => (await theirs.metric('prometheus_tsdb_blocks_loaded'))! >= 3, 20_000)
+    // killed in the middle of a compaction it may answer differently afterwards
+    let before = -1
+    const isStill = async (): Promise<boolean> => {
+      const made = (await theirs.metric('prometheus_tsdb_compactions_total'))!
+      const still = made === before
+      before = made
+      return still
+    }
+    await until('no more is compacted', isStill, 20_000, 1_000)
     // these are in the log of late ones alone: before the end of the newest block, and behind it
     await write(theirs, [late('1', end - 170 * minute, end), late('2', end - 5 * minute, end)])
     await theirs.api('admin/tsdb/delete_series', {
