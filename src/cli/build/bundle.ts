@@ -138,7 +138,7 @@ async function compile(target: string): Promise<void> {
     const run = (argv: readonly string[], keep: boolean): ChildProcess =>
       spawn(process.execPath, [join(dirname(target), 'src/cli/promhive.js'), ...argv], {
         stdio: 'ignore',
-        env: { ...process.env, ...(keep && { PROMHIVE_KEEP_CODE_AFTER_MS: String(runMs - 500) }) },
+        env: { ...process.env, PROMHIVE_KEEP_CODE_AFTER_MS: keep ? String(runMs - 500) : 'never' },
       })
     const serve = async (end: NodeJS.Signals, keep: boolean): Promise<void> => {
       const flags = [`--config.file=${configuration}`, `--storage.tsdb.path=${directory}/data`, `--web.listen-address=${address}`]

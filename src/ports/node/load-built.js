@@ -1,18 +1,23 @@
-// Loads what `npm run build` has made: CommonJS files, each with the code V8 compiled of it beside it (x.cjs.code). Node's own compile cache keeps
-// only what V8 compiles at once; most functions it compiles when they are first called, so that every start would compile all it runs.
+// Loads what `npm run build` has made: CommonJS files, each with the code V8 compiled of it beside it. Node's own compile cache keeps only what V8
+// compiles at once; most functions it compiles when they are first called, so that every start would compile all it runs.
+//
+//   x.cjs.code   CRC-32 of x.cjs u32 │ CRC-32 of the rest u32 │ what V8 compiled of x.cjs
 //
 // A thread that finds no code it can use (there is none yet, or it is of another Node or another processor) keeps its own when it has run for a
 // while, or ends. The build ends with such a run.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { constants, Script } from 'node:vm'
+import { crc32 } from 'node:zlib'
 import { withoutHeapFlags } from './heap-flags.js'
 
+/** Where it is no number nothing is kept. */
 const keepAfterMs = Number(process.env['PROMHIVE_KEEP_CODE_AFTER_MS'] ?? 15_000)
+const headBytes = 8
 
 /** @type {Map<string, { exports: Record<string, any> }>} by URL */
 const loaded = new Map()
-/** @type {Map<string, Script>} whose code is to be kept, by path */
+/** @type {Map<string, { script: Script, sourceCrc: number }>} whose code is to be kept, by path */
 const unkept = new Map()
 
 /**
@@ -24,10 +29,16 @@ function load(url) {
   const known = loaded.get(url)
   if (known !== undefined) return known.exports
   const path = fileURLToPath(url)
-  const source = readFileSync(path, 'latin1') // it is ASCII, and a function's expression: see bundle.ts
-  const cachedData = codeOf(path)
-  const script = new Script(source, { filename: url, cachedData, importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER })
-  if (cachedData === undefined || script.cachedDataRejected === true) keepLater(path, script)
+  const source = readFileSync(path)
+  const sourceCrc = crc32(source)
+  const cachedData = codeOf(path, sourceCrc)
+  // it is ASCII, and a function's expression: see bundle.ts
+  const script = new Script(source.toString('latin1'), {
+    filename: url,
+    cachedData,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  })
+  if (cachedData === undefined || script.cachedDataRejected === true) keepLater(path, script, sourceCrc)
   const made = { exports: {} }
   loaded.set(url, made)
   script.runInThisContext()(made.exports, requireFrom(url), made, path)
@@ -51,31 +62,48 @@ const requireFrom = (url) => (/** @type {string} */ name) => {
   return builtin
 }
 
-/** @param {string} path */
-function codeOf(path) {
+/**
+ * V8 itself would take the code of any source that is as long as this one.
+ * @param {string} path @param {number} sourceCrc
+ */
+function codeOf(path, sourceCrc) {
   try {
-    return readFileSync(`${path}.code`)
+    const bytes = readFileSync(`${path}.code`)
+    const code = bytes.subarray(headBytes)
+    return bytes.readUInt32LE(0) === sourceCrc && bytes.readUInt32LE(4) === crc32(code) ? code : undefined
   } catch {
     return undefined
   }
 }
 
-/** @param {string} path @param {Script} script */
-function keepLater(path, script) {
+/** @param {string} path @param {Script} script @param {number} sourceCrc */
+function keepLater(path, script, sourceCrc) {
+  if (Number.isNaN(keepAfterMs)) return
   if (unkept.size === 0) {
     // code is taken only under the flags it was compiled with, and a start has none
     const keepAll = () => withoutHeapFlags(keep)
     setTimeout(keepAll, keepAfterMs).unref()
     process.once('exit', keepAll)
   }
-  unkept.set(path, script)
+  unkept.set(path, { script, sourceCrc })
 }
 
 function keep() {
-  for (const [path, script] of unkept) {
+  for (const [path, { script, sourceCrc }] of unkept) {
+    const code = script.createCachedData()
+    const head = Buffer.alloc(headBytes)
+    head.writeUInt32LE(sourceCrc, 0)
+    head.writeUInt32LE(crc32(code), 4)
     const draft = `${path}.code-${process.pid}`
     try {
-      writeFileSync(draft, script.createCachedData())
+      const file = openSync(draft, 'w')
+      try {
+        writeSync(file, head)
+        writeSync(file, code)
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
       renameSync(draft, `${path}.code`)
     } catch {
       // where nothing can be written, starts take longer
