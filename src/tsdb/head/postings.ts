@@ -76,21 +76,21 @@ export class Postings {
     this.#hold(pairs)
     const lengths = this.#lengths
     const ends = new Uint32Array(pairs)
-    const targets: Uint32Array[] = []
+    const targets = new Array<Uint32Array>(pairs)
     for (let pair = 0; pair < pairs; pair++) {
       const n = lengths[pair]!
       if (n > arenaListMax) {
         const list = new Uint32Array(n)
         this.#places[pair] = this.#long.push(list) - 1
-        targets.push(list)
+        targets[pair] = list
       } else if (n < 2) {
         ends[pair] = pair
-        targets.push(this.#places)
+        targets[pair] = this.#places
       } else {
         const address = this.#allocate(rangeEntries(n))
         this.#places[pair] = address
         ends[pair] = address & 0xffff
-        targets.push(this.#pages[address >>> 16]!)
+        targets[pair] = this.#pages[address >>> 16]!
       }
     }
     for (let i = 0; i < series; i++) {
