@@ -56,29 +56,40 @@ export function* readTextEntries(body: Uint8Array, dialect: Dialect, options: Re
 function* plainTextEntries(body: Uint8Array, dialect: Dialect, typeAndUnit: boolean): Generator<MetricEntry> {
   const reader = new LineReader(dialect)
   reader.open(terminated(body), body.length)
-  let type: MetricType = 'unknown'
-  let unit = ''
+  if ((yield* bodyEntries(reader, unknownFamily(), typeAndUnit)) === 'problem') throw reader.failure()
+}
+
+/** What has been said of the family that lines belong to. */
+export type FamilyState = { type: MetricType; unit: string }
+export const unknownFamily = (): FamilyState => ({ type: 'unknown', unit: '' })
+
+/** Entries up to the end of what the reader has open, or to a problem, of which the reader knows more. */
+export function* bodyEntries(
+  reader: LineReader,
+  state: FamilyState,
+  typeAndUnit: boolean,
+): Generator<MetricEntry, 'end' | 'problem', undefined> {
   for (;;) {
     const kind = reader.next()
     if (kind === entry.series) {
       yield {
         kind: 'sample',
         key: seriesKey(reader),
-        labels: readLabels(reader, type, typeAndUnit ? unit : null),
+        labels: readLabels(reader, state.type, typeAndUnit ? state.unit : null),
         value: reader.value,
         timeMs: reader.hasTime ? reader.time : null,
         startTimeMs: 0,
         exemplars: reader.hasExemplar ? [readExemplar(reader)] : [],
       }
     } else if (kind === entry.type) {
-      type = reader.type
-      yield { kind: 'type', family: readFamily(reader), type }
+      state.type = reader.type
+      yield { kind: 'type', family: readFamily(reader), type: state.type }
     } else if (kind === entry.help) yield { kind: 'help', family: readFamily(reader), help: decodeHelp(reader) }
     else if (kind === entry.unit) {
-      unit = decodeEscaped(reader.bytes, reader.textStart, reader.textEnd)
-      yield { kind: 'unit', family: readFamily(reader), unit }
-    } else if (kind === entry.problem) throw reader.failure()
-    else if (kind === entry.end || kind === entry.eof) return
+      state.unit = decodeEscaped(reader.bytes, reader.textStart, reader.textEnd)
+      yield { kind: 'unit', family: readFamily(reader), unit: state.unit }
+    } else if (kind === entry.problem) return 'problem'
+    else if (kind === entry.end || kind === entry.eof) return 'end'
   }
 }
 

@@ -10,7 +10,7 @@
 import type { PromhiveError } from '../../src/base/errors.ts'
 import { limits } from '../../src/base/limits.ts'
 import type { MetricType } from '../../src/model/metadata.ts'
-import { decodeEscaped, decodeText, isUtf8, latin1Text, scrapeProblem } from './line-text.ts'
+import { decodeEscaped, decodeText, isUtf8, latin1Text, scrapeProblem, wholeBody, type TextPlace } from './line-text.ts'
 import { parseNumberBytes, readSimpleNumber } from './numbers.ts'
 
 export type Dialect = 'text' | 'openmetrics'
@@ -69,6 +69,7 @@ export function terminated(body: Uint8Array): Uint8Array {
 
 export class LineReader {
   readonly dialect: Dialect
+  #place = wholeBody
   bytes: Uint8Array = new Uint8Array(0)
   /** End of what may be read. */
   end = 0
@@ -109,9 +110,13 @@ export class LineReader {
     this.dialect = dialect
   }
 
-  /** @param bytes must end with a line feed, see `terminated`; bodyBytes: length of the body without a line feed that was added. */
-  open(bytes: Uint8Array, bodyBytes: number): void {
+  /**
+   * @param bytes must end with a line feed, see `terminated`. @param bodyBytes length of the body without a line feed that was added.
+   * @param place what lies before it, where it is a part of a body.
+   */
+  open(bytes: Uint8Array, bodyBytes: number, place: TextPlace = wholeBody): void {
     this.bytes = bytes
+    this.#place = place
     // a missing last line feed is forgiven in the text format; in OpenMetrics only after # EOF
     this.end = this.dialect === 'text' ? bytes.length : bodyBytes
     this.position = 0
@@ -131,7 +136,7 @@ export class LineReader {
 
   /** The problem with its place, for the failed scrape. */
   failure(): PromhiveError {
-    return scrapeProblem(this.problem, this.bytes, this.start, this.problemAt)
+    return scrapeProblem(this.problem, this.bytes, this.start, this.problemAt, this.#place)
   }
 
   #fail(problem: string, at: number): false {

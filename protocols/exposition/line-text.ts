@@ -24,16 +24,21 @@ export function latin1Text(bytes: Uint8Array, start: number, end: number): strin
   return text
 }
 
+/** What lies before a text that is a part of a body. */
+export type TextPlace = Readonly<{ line: number; offset: number }>
+export const wholeBody: TextPlace = { line: 0, offset: 0 }
+
 /** A scrape error with line and offset, and the text around it. */
-export function scrapeProblem(problem: string, bytes: Uint8Array, entryStart: number, at: number): PromhiveError {
-  let line = 1
+export function scrapeProblem(problem: string, bytes: Uint8Array, entryStart: number, at: number, place = wholeBody): PromhiveError {
+  let line = place.line + 1
+  const offset = place.offset + at
   for (let i = bytes.indexOf(LF); i >= 0 && i < at; i = bytes.indexOf(LF, i + 1)) line++
   const excerpt = new TextDecoder().decode(
     bytes.subarray(entryStart, Math.min(bytes.length, Math.max(at + 1, entryStart), entryStart + 200)),
   )
-  return new PromhiveError('SCRAPE', `${problem} while parsing: ${JSON.stringify(excerpt)} (line ${line}, offset ${at})`, {
+  return new PromhiveError('SCRAPE', `${problem} while parsing: ${JSON.stringify(excerpt)} (line ${line}, offset ${offset})`, {
     line,
-    offset: at,
+    offset,
   })
 }
 

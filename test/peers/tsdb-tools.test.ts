@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { utf8Bytes } from '../../src/base/bytes.ts'
 import { analyzeTsdb } from '../../src/cli/tool/tsdb-analyze.ts'
+import { textOf } from '../../protocols/exposition/pieces.ts'
 import { createBlocksFromOpenMetrics } from '../../src/cli/tool/tsdb-create-blocks.ts'
 import { dumpTsdb } from '../../src/cli/tool/tsdb-dump.ts'
 import { listBlocks } from '../../src/cli/tool/tsdb-list.ts'
@@ -61,7 +62,7 @@ describe.skipIf(!works())('tsdb tools and promtool (skipped where it is not inst
     let n = 0
     const options = { outputDirectory: directory, humanReadable: false, quiet: true, maxBlockMs: 0, labels: [] }
     const io = { disk, newUlid: () => ulidFrom(1_700_000_000_000 + n++, 'x'), print: () => {} }
-    expect(createBlocksFromOpenMetrics(utf8Bytes(lines.join('\n')), options, io).length).toBe(3)
+    expect(createBlocksFromOpenMetrics(textOf(utf8Bytes(lines.join('\n'))), options, io).length).toBe(3)
     theirs('tsdb', 'create-blocks-from', 'openmetrics', input, join(directory, 'theirs'))
     mkdirSync(join(directory, 'theirs', 'wal'))
   })

@@ -335,13 +335,13 @@ function tsdbCommands(tsdb: Command, verb: Verb, group: Group, features: () => P
     return { humanReadable, quiet, maxBlockMs: maxBlockDuration }
   }
   verb(create, 'openmetrics <file>', 'Reads an OpenMetrics text.', async (file: string, directory: string | undefined, flags: { label: string[] }) => {
-    const [{ createBlocksFromOpenMetrics, readLabelFlag }, { toolPorts, newUlid, progressOf }] = await Promise.all([
+    const [{ createBlocksFromOpenMetrics, readLabelFlag }, { toolPorts, newUlid, progressOf, textFile }] = await Promise.all([
       import('./tsdb-create-blocks.ts'),
       import('./tool-io.ts'),
     ])
     const { disk } = toolPorts
     const options = { ...shared(), outputDirectory: directory ?? path, labels: flags.label.map(readLabelFlag) }
-    createBlocksFromOpenMetrics(disk.read(file), options, { disk, newUlid, print: io.print, progress: progressOf(io) })
+    createBlocksFromOpenMetrics(textFile(file), options, { disk, newUlid, print: io.print, progress: progressOf(io) })
     return exitCodes.success
   }) // prettier-ignore
     .argument('[directory]', `where the blocks go, default ${path}`)

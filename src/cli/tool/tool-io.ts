@@ -1,5 +1,6 @@
 // The tools' hands on the machine: lines out, files and standard input in.
-import { existsSync, readFileSync, writeSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { textOf, type TextSource } from '../../../protocols/exposition/pieces.ts'
 import { nodeClock } from '../../ports/node/clock.ts'
 import { nodeDisk } from '../../ports/node/disk.ts'
 import { nodeHttp } from '../../ports/node/http.ts'
@@ -84,6 +85,12 @@ const progressMs = 2_000
 /** Of long work, on standard error. */
 export function progressOf(io: ToolIo): Progress {
   return progressEvery(progressMs, () => toolPorts.clock.monotonicMs(), io.printError)
+}
+
+/** A file that is read in pieces; what has no size, such as a pipe, is read to its end. Open until the process ends. */
+export function textFile(path: string): TextSource {
+  const { disk } = toolPorts
+  return existsSync(path) && !statSync(path).isFile() ? textOf(readFileSync(path)) : disk.open(path, 'read')
 }
 
 const random = nodeRandom()

@@ -1,5 +1,6 @@
 // `tsdb create-blocks-from openmetrics` (FEATURES 3.25, 9.14). Source: prometheus cmd/promtool/backfill.go.
-import { readTextEntries, plainReading } from '../../../protocols/exposition/entries.ts'
+import type { SampleEntry } from '../../../protocols/exposition/entries.ts'
+import { readTextPieces, type TextSource } from '../../../protocols/exposition/pieces.ts'
 import { messageOf, PromhiveError } from '../../base/errors.ts'
 import { compareLabels, labelPairs, labelsFrom, labelsKey, type Labels } from '../../model/labels.ts'
 import { SampleColumns } from '../../model/samples.ts'
@@ -31,45 +32,111 @@ export type CreateBlocksOptions = Readonly<{
 /** What the tool needs of the world: a disk, and a new name for every block. */
 export type CreateBlocksIo = Readonly<{ disk: Disk; newUlid(): string; print(line: string): void; progress?: Progress }>
 
-/** Reads an OpenMetrics text and writes a block for each aligned range that has samples. Throws PromhiveError, whose message is what promtool prints. */
-export function createBlocksFromOpenMetrics(input: Uint8Array, options: CreateBlocksOptions, io: CreateBlocksIo): BlockMeta[] {
+/** Read at a time; a line may be as long. */
+const pieceBytes = 32 << 20
+/** Samples held at a time, but for those of one block. */
+const heldMax = 32 << 20
+
+/**
+ * Reads an OpenMetrics text and writes a block for each aligned range that has samples. A text of more than `samplesMax` samples is read again and again, for
+ * the blocks of so many each time. Throws PromhiveError, whose message is what promtool prints.
+ */
+export function createBlocksFromOpenMetrics(
+  input: TextSource,
+  options: CreateBlocksOptions,
+  io: CreateBlocksIo,
+  samplesMax = heldMax,
+): BlockMeta[] {
   io.disk.makeDirectory(options.outputDirectory)
-  const samples = readSamples(input, options.labels, io.progress ?? noProgress)
   const blocks = new BackfillBlocks(options, io)
-  blocks.write(samples)
+  const { blockMs } = blocks
+  const progress = io.progress ?? noProgress
+  const counts = new Map<number, number>()
+  let all: HeldSeries | null = new HeldSeries(options.labels)
+  let samples = 0
+  for (const sample of samplesOf(input)) {
+    const start = Math.floor(sample.timeMs / blockMs) * blockMs
+    counts.set(start, (counts.get(start) ?? 0) + 1)
+    if (++samples > samplesMax) all = null
+    all?.add(sample)
+    if ((samples & 0xffff) === 0) progress(() => `read ${samples} samples${all === null ? '' : ` of ${all.series.length} series`}`)
+  }
+  if (all !== null) blocks.write(all.series)
+  else {
+    for (const { from, until } of partsOf(counts, samplesMax)) {
+      const part = new HeldSeries(options.labels)
+      progress(() => `reading the samples from ${timeText(from, true)} on`)
+      for (const sample of samplesOf(input)) if (sample.timeMs >= from && sample.timeMs < until) part.add(sample)
+      blocks.write(part.series)
+    }
+  }
   return blocks.written
 }
 
-/** Series with samples in the order given. */
-export type BackfillSeries = { readonly labels: Labels; readonly columns: SampleColumns }
+type TimedSample = SampleEntry & Readonly<{ timeMs: number }>
 
-function readSamples(input: Uint8Array, extra: CreateBlocksOptions['labels'], progress: Progress): BackfillSeries[] {
-  let samples = 0
-  const series = new Map<string, BackfillSeries>()
-  const byExposed = new Map<string, BackfillSeries>()
+function* samplesOf(input: TextSource): Generator<TimedSample> {
   try {
-    for (const entry of readTextEntries(input, 'openmetrics', plainReading)) {
+    for (const entry of readTextPieces(input, pieceBytes)) {
       if (entry.kind !== 'sample') continue
       if (entry.timeMs === null) throw new PromhiveError('BAD_REQUEST', 'expected timestamp for series got none')
       if (!(Math.abs(entry.timeMs) < chunkTimeMax))
         throw new PromhiveError('BAD_REQUEST', `timestamp ${entry.timeMs / 1000} is out of range`)
-      let found = byExposed.get(entry.key)
-      if (found === undefined) {
-        const labels = labelsFrom([...labelPairs(entry.labels), ...extra])
-        const key = labelsKey(labels)
-        found = series.get(key) ?? { labels, columns: new SampleColumns(8) }
-        series.set(key, found)
-        byExposed.set(entry.key, found)
-      }
-      found.columns.push(entry.timeMs, entry.value)
-      if ((++samples & 0xffff) === 0) progress(() => `read ${samples} samples of ${series.size} series`)
+      yield entry as TimedSample
     }
   } catch (thrown) {
     const why = messageOf(thrown)
     const message = thrown instanceof PromhiveError && thrown.code === 'SCRAPE' ? `next: ${why}` : why
     throw new PromhiveError('BAD_REQUEST', `getting min and max timestamp: ${message}`, {}, thrown)
   }
-  return [...series.values()]
+}
+
+/** Parts of the time, `until` excluded, that have so many samples at most, or one range each. @param counts samples by start of their range. */
+function partsOf(counts: ReadonlyMap<number, number>, samplesMax: number): { from: number; until: number }[] {
+  const parts: { from: number; until: number }[] = []
+  let held = 0
+  const starts = [...counts.keys()].sort((a, b) => a - b)
+  for (const [i, start] of starts.entries()) {
+    const until = starts[i + 1] ?? Infinity
+    held += counts.get(start)!
+    if (parts.length > 0 && held <= samplesMax) parts.at(-1)!.until = until
+    else {
+      parts.push({ from: start, until })
+      held = counts.get(start)!
+    }
+  }
+  return parts
+}
+
+/** Series with samples in the order given. */
+export type BackfillSeries = { readonly labels: Labels; readonly columns: SampleColumns }
+
+class HeldSeries {
+  readonly series: BackfillSeries[] = []
+  readonly #extra: CreateBlocksOptions['labels']
+  readonly #byLabels = new Map<string, BackfillSeries>()
+  readonly #byExposed = new Map<string, BackfillSeries>()
+
+  constructor(extra: CreateBlocksOptions['labels']) {
+    this.#extra = extra
+  }
+
+  add({ key, labels, timeMs, value }: TimedSample): void {
+    let found = this.#byExposed.get(key)
+    if (found === undefined) this.#byExposed.set(key, (found = this.#seriesOf(labelsFrom([...labelPairs(labels), ...this.#extra]))))
+    found.columns.push(timeMs, value)
+  }
+
+  #seriesOf(labels: Labels): BackfillSeries {
+    const key = labelsKey(labels)
+    let series = this.#byLabels.get(key)
+    if (series === undefined) {
+      series = { labels, columns: new SampleColumns(8) }
+      this.#byLabels.set(key, series)
+      this.series.push(series)
+    }
+    return series
+  }
 }
 
 /** Writes samples as blocks of one length, one for each range with samples in it; prints each. */

@@ -6,6 +6,7 @@ import type { RuleGroup } from '../../../src/rules/options.ts'
 import { progressEvery } from '../../../src/cli/tool/progress.ts'
 import { analyzeTsdb } from '../../../src/cli/tool/tsdb-analyze.ts'
 import { readBenchSeries } from '../../../src/cli/tool/tsdb-bench.ts'
+import { textOf } from '../../../protocols/exposition/pieces.ts'
 import { compatibleBlockMs, createBlocksFromOpenMetrics, readLabelFlag } from '../../../src/cli/tool/tsdb-create-blocks.ts'
 import { createBlocksFromRules } from '../../../src/cli/tool/tsdb-create-rules.ts'
 import { dumpOpenMetrics, dumpTsdb, type DumpOptions } from '../../../src/cli/tool/tsdb-dump.ts'
@@ -144,9 +145,40 @@ describe('tsdb create-blocks-from openmetrics', () => {
   ): { disk: MemoryDisk; printed: string[] } {
     const disk = new MemoryDisk()
     const options = { outputDirectory: '/data', humanReadable: false, quiet: false, maxBlockMs: 0, labels: [], ...over }
-    const printed = lines((print) => createBlocksFromOpenMetrics(utf8Bytes(text), options, { disk, newUlid: names(), print }))
+    const printed = lines((print) => createBlocksFromOpenMetrics(textOf(utf8Bytes(text)), options, { disk, newUlid: names(), print }))
     return { disk, printed }
   }
+
+  it('makes the same blocks of more samples than it may hold, reading the text again for a part of them', async () => {
+    const lineOf = (i: number): string => `m{n="${i % 7}"} ${i} ${((i * 7919) % 3_000) * 60}`
+    const text = `# TYPE m gauge\n${Array.from({ length: 3_000 }, (_, i) => lineOf(i)).join('\n')}\n# EOF\n`
+    const made = async (samplesMax?: number): Promise<{ samples: string[]; blocks: number[][]; passes: number }> => {
+      const disk = new MemoryDisk()
+      const source = textOf(utf8Bytes(text))
+      let passes = 0
+      const read = (into: Uint8Array, position: number): number => {
+        if (position === 0) passes++
+        return source.read(into, position)
+      }
+      const options = { outputDirectory: '/data', humanReadable: false, quiet: true, maxBlockMs: 0, labels: [] }
+      const blocks = createBlocksFromOpenMetrics({ ...source, read }, options, { disk, newUlid: names(), print: () => {} }, samplesMax)
+      return {
+        samples: await dump(disk),
+        blocks: blocks.map(({ minTime, maxTime, stats }) => [minTime, maxTime, stats.numSamples]),
+        passes,
+      }
+    }
+    const atOnce = await made()
+    expect([atOnce.samples.length, atOnce.blocks.length, atOnce.passes]).toEqual([3_000, 25, 1])
+    // 120 samples a block: all, eight, one, and one that is more than is to be held
+    for (const [samplesMax, passes] of [
+      [3_000, 1],
+      [999, 1 + 4],
+      [239, 1 + 25],
+      [10, 1 + 25],
+    ] as const)
+      expect(await made(samplesMax), String(samplesMax)).toEqual({ ...atOnce, passes })
+  })
 
   it.skipIf(!existsSync(cases))('and dump-openmetrics give the text back (skipped without the conformance data)', async () => {
     for (const file of ['dump-openmetrics-roundtrip-test.prom', 'dump-openmetrics-test.prom']) {
@@ -352,7 +384,7 @@ describe('progress', () => {
     disk.makeDirectory('/data')
     const io = { disk, newUlid: () => ulidFrom(1, 'x'), print: () => {}, progress: (tell: () => string) => void lines.push(tell()) }
     createBlocksFromOpenMetrics(
-      utf8Bytes(`${text}\n# EOF\n`),
+      textOf(utf8Bytes(`${text}\n# EOF\n`)),
       { outputDirectory: '/data', humanReadable: false, quiet: true, maxBlockMs: 30 * 3_600_000, labels: [] },
       io,
     )
