@@ -53,7 +53,14 @@ export class BlockCut {
    */
   *oldestWindow(
     shard: Shard,
-    given: Readonly<{ directory: string; chunkRangeMs: number; present: (ulid: string) => boolean; written: (ulid: string) => void }>,
+    given: Readonly<{
+      directory: string
+      chunkRangeMs: number
+      present: (ulid: string) => boolean
+      written: (ulid: string) => void
+      /** Called when the window has left the head. Late samples stay there where it returns false. */
+      dropped: () => boolean
+    }>,
   ): Steps {
     const { directory, chunkRangeMs, present, written } = given
     const start = shard.windowStart
@@ -74,7 +81,7 @@ export class BlockCut {
     yield* this.#collect(shard.dropUntil(end))
     this.#metrics.cuts++
     yield
-    yield* this.#outOfOrder(shard, given)
+    if (given.dropped()) yield* this.#outOfOrder(shard, given)
   }
 
   /**

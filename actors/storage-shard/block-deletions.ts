@@ -2,7 +2,10 @@
 // the blocks is made up for when the log is replayed. It is not repeated for blocks that have it, or it would also take what was appended after it and has
 // become a block since: ‹data›/promhive/shards/‹shard›/deletions says how far the blocks have come.
 //
-//   record n applied ─▶ tombstones of every block of the shard, durable ─▶ deletions: n
+//   record n applied ─▶ tombstones of every block of the shard, durable ─▶ nothing that came before n is still to be cut ─▶ deletions: n
+//
+// A cut that a record before n has asked for has its block by then: a replay, which may come to it sooner than to n, does not cut anything from before n that
+// is thought to be without what n deletes. Of blocks cut since the start it is known up to which record they go.
 import { utf8Bytes, utf8Text } from '../../src/base/bytes.ts'
 import { crc32c } from '../../src/base/crc32c.ts'
 import { messageOf, PromhiveError } from '../../src/base/errors.ts'
@@ -13,9 +16,20 @@ import type { BlockReader } from '../../src/tsdb/block/reader.ts'
 import type { BatchDeletion } from '../../protocols/bus/batch-parts.ts'
 import { shardDirectory } from './shard-files.ts'
 
-/** Of a shard's blocks: those it has cut, or those of other programs where it is the one that looks after them. */
-export type BlocksOfShard = (shard: number) => Iterable<BlockReader>
-export type BlockDeletionsParts = Readonly<{ disk: Disk; dataDirectory: string; log: Logger; blocksOf: BlocksOfShard }>
+export type BlockDeletionsParts = Readonly<{
+  disk: Disk
+  dataDirectory: string
+  log: Logger
+  /** Of a shard's blocks: those it has cut, or those of other programs where it is the one that looks after them. */
+  blocksOf: (shard: number) => Iterable<BlockReader>
+  /** Offset of the last record in a block that was cut since the start; undefined: it was there before. */
+  cutAt: (block: BlockReader) => number | undefined
+  /** Whether records of the past have asked for cuts that are still to come. */
+  hasCutsAhead: (shard: number) => boolean
+}>
+
+/** `isNew`: blocks that were there at the start may lack it. `isWritten`: its tombstones are durable. */
+type Waiting = { readonly offset: number; readonly deletions: readonly BatchDeletion[]; readonly isNew: boolean; isWritten: boolean }
 
 const progressShape = object({ offset: count, check: integer })
 
@@ -23,8 +37,8 @@ export class BlockDeletions {
   readonly #parts: BlockDeletionsParts
   /** Offset of the last deletion that all blocks have durably, by shard. */
   readonly #done = new Map<number, number>()
-  /** Deletions whose tombstones could not be written, by shard, with the offset of the last: readers do not see those samples any more. */
-  readonly #waiting = new Map<number, { offset: number; deletions: BatchDeletion[] }>()
+  /** Deletions that are not noted yet, by shard, in their order. Readers do not see those samples any more. */
+  readonly #waiting = new Map<number, Waiting[]>()
 
   filesDamaged = 0
 
@@ -34,26 +48,29 @@ export class BlockDeletions {
 
   /** Takes the deletions of a record to the blocks, once. What cannot be written is tried again by `retry`. */
   apply(shard: number, offset: number, deletions: readonly BatchDeletion[]): void {
-    if (offset < this.#offset(shard)) return
-    const before = this.#waiting.get(shard)?.deletions ?? []
-    this.#waiting.set(shard, { offset, deletions: [...before, ...deletions] })
+    const waiting = this.#waiting.get(shard) ?? []
+    waiting.push({ offset, deletions, isNew: offset >= this.#offset(shard), isWritten: false })
+    this.#waiting.set(shard, waiting)
     this.retry(shard)
+  }
+
+  /** True where the tombstones of all deletions are durable. */
+  get areWritten(): boolean {
+    return [...this.#waiting.values()].every((waiting) => waiting.every(({ isWritten }) => isWritten))
   }
 
   /** Makes durable what could not be made so before. True where nothing is left to do. */
   retry(shard: number): boolean {
     const waiting = this.#waiting.get(shard)
     if (waiting === undefined) return true
-    let failure: unknown = null
-    for (const block of this.#parts.blocksOf(shard)) {
-      for (const deletion of waiting.deletions) failure = this.#delete(block, deletion) ?? failure
-    }
     try {
-      if (failure !== null) throw failure
-      this.#save(shard, waiting.offset + 1)
+      for (const one of waiting) if (!one.isWritten) this.#write(shard, one)
+      if (this.#parts.hasCutsAhead(shard)) return false
+      const newest = waiting.at(-1)!
+      if (newest.isNew) this.#save(shard, newest.offset + 1)
     } catch (thrown) {
       this.#parts.log.error(
-        { shard, deletions: waiting.deletions.length, err: messageOf(thrown) },
+        { shard, deletions: waiting.length, err: messageOf(thrown) },
         'cannot write tombstones of blocks: it is tried again in a minute',
       )
       return false
@@ -66,6 +83,17 @@ export class BlockDeletions {
   regress(shard: number, last: number): void {
     this.#waiting.delete(shard)
     if (this.#offset(shard) > last + 1) this.#save(shard, last + 1)
+  }
+
+  #write(shard: number, one: Waiting): void {
+    let failure: unknown = null
+    for (const block of this.#parts.blocksOf(shard)) {
+      const cutAt = this.#parts.cutAt(block)
+      if (cutAt === undefined ? !one.isNew : cutAt >= one.offset) continue
+      for (const deletion of one.deletions) failure = this.#delete(block, deletion) ?? failure
+    }
+    if (failure !== null) throw failure
+    one.isWritten = true
   }
 
   /** What is worth another try, or null. A block that is damaged or gone is served to nobody. */

@@ -42,6 +42,9 @@ export type LaneBlocksParts = Readonly<{
   views: ReadViews
   setup: LaneSetup
   log: Logger
+  shards: ReadonlyMap<number, Shard>
+  /** Whether any shard still replays its log. */
+  isReplaying: () => boolean
   /** Called when a block has come or gone. */
   onChange: () => void
 }>
@@ -53,6 +56,7 @@ export class LaneBlocks {
   readonly #views: ReadViews
   readonly #setup: LaneSetup
   readonly #log: Logger
+  readonly #isReplaying: () => boolean
   readonly #onChange: () => void
   readonly #cache = new PageCache(pageCacheBytes)
   readonly #metrics = new BlockMetrics()
@@ -64,22 +68,32 @@ export class LaneBlocks {
   #parts: readonly SeriesPart[] | null = null
   /** Directories that could not be opened, with what is wrong: told once. */
   readonly #broken = new Map<string, string>()
+  /** Offset of the last record in blocks that were cut since the start. */
+  readonly #cutAt = new WeakMap<BlockReader, number>()
   /** When a cut that failed may be tried again, by shard. */
   readonly #cutAfterMs = new Map<number, number>()
   /** Blocks that a compaction reads now. */
   #compacting: readonly BlockReader[] = []
 
-  constructor({ disk, clock, jobs, views, setup, log, onChange }: LaneBlocksParts) {
+  constructor({ disk, clock, jobs, views, setup, log, shards, isReplaying, onChange }: LaneBlocksParts) {
     this.#disk = disk
     this.#clock = clock
     this.#jobs = jobs
     this.#views = views
     this.#setup = setup
     this.#log = log
+    this.#isReplaying = isReplaying
     this.#onChange = onChange
     this.#options = setup.blocks
     this.#cut = new BlockCut({ disk, clock, metrics: this.#metrics, segmentBytesMax: setup.blockSegmentBytesMax })
-    this.deletions = new BlockDeletions({ disk, dataDirectory: setup.dataDirectory, log, blocksOf: (shard) => this.#blocksOf(shard) })
+    this.deletions = new BlockDeletions({
+      disk,
+      dataDirectory: setup.dataDirectory,
+      log,
+      blocksOf: (shard) => this.#blocksOf(shard),
+      cutAt: (block) => this.#cutAt.get(block),
+      hasCutsAhead: (shard) => shards.get(shard)!.windowPassed || shards.get(shard)!.retiring !== null,
+    })
   }
 
   /** Opens what is there. */
@@ -123,6 +137,12 @@ export class LaneBlocks {
     return cutUntil(this.#blocks.values(), shard)
   }
 
+  /** The log has lost its end: what is appended from now on is numbered from `last` on, and comes after all that is in blocks. */
+  regressed(shard: number, last: number): void {
+    for (const block of this.#blocksOf(shard)) if ((this.#cutAt.get(block) ?? last) > last) this.#cutAt.set(block, last)
+    this.deletions.regress(shard, last)
+  }
+
   /** True where the oldest window of the shard can be cut now. */
   canCut(shard: Shard): boolean {
     return shard.windowPassed && this.#clock.monotonicMs() >= (this.#cutAfterMs.get(shard.id) ?? -Infinity)
@@ -141,7 +161,12 @@ export class LaneBlocks {
 
   /** Finishes the cut of a shard now where too much has come in the meantime. */
   catchUp(shard: Shard): void {
-    if (shard.maxTime - shard.windowStart > this.#setup.chunkRangeMs * windowsBehindMax) this.#jobs.finish(`cut ${shard.id}`)
+    if (this.isFarBehind(shard)) this.#jobs.finish(`cut ${shard.id}`)
+  }
+
+  /** True where the head must not grow before its windows are cut. */
+  isFarBehind(shard: Shard): boolean {
+    return shard.maxTime - shard.windowStart > this.#setup.chunkRangeMs * windowsBehindMax
   }
 
   /**
@@ -164,7 +189,7 @@ export class LaneBlocks {
     const started = this.#clock.monotonicMs()
     const count = shard.retiring!.size
     try {
-      yield* this.#cut.staleSeries(shard, offset, this.#cutTarget())
+      yield* this.#cut.staleSeries(shard, offset, this.#cutTarget(shard))
       const seconds = (this.#clock.monotonicMs() - started) / 1000
       this.#metrics.staleDuration.observe(seconds)
       this.#log.info({ shard: shard.id, series: count, seconds }, 'stale series are cut into blocks')
@@ -174,13 +199,18 @@ export class LaneBlocks {
     }
   }
 
-  #cutTarget(): Parameters<BlockCut['oldestWindow']>[1] {
+  #cutTarget(shard: Shard): Parameters<BlockCut['oldestWindow']>[1] {
     const { dataDirectory, chunkRangeMs } = this.#setup
     return {
       directory: dataDirectory,
       chunkRangeMs,
       present: (ulid) => this.#isPresent(ulid),
-      written: (ulid) => this.#openBlock(ulid),
+      written: (ulid) => {
+        this.#openBlock(ulid)
+        const block = this.#blocks.get(ulid)
+        if (block !== undefined) this.#cutAt.set(block, shard.applied)
+      },
+      dropped: () => this.deletions.retry(shard.id),
     }
   }
 
@@ -188,7 +218,7 @@ export class LaneBlocks {
     while (this.canCut(shard)) {
       const started = this.#clock.monotonicMs()
       try {
-        yield* this.#cut.oldestWindow(shard, this.#cutTarget())
+        yield* this.#cut.oldestWindow(shard, this.#cutTarget(shard))
         this.#cutAfterMs.delete(shard.id)
         this.#metrics.duration.observe((this.#clock.monotonicMs() - started) / 1000)
       } catch (thrown) {
@@ -267,6 +297,8 @@ export class LaneBlocks {
 
   *#compactionSteps(): Steps {
     for (;;) {
+      // a deletion that is still to come to blocks must not find them in one with others
+      if (this.#isReplaying() || !this.deletions.areWritten) return
       const plan = this.#plan()
       if (plan.length === 0) return
       this.#metrics.compactionsTriggered++

@@ -120,7 +120,17 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
   const labelStamps = new Int32Array(setup.labelStamps)
   const onChange = (): void => void Atomics.add(labelStamps, setup.lane, 1)
   head.onLabels = onChange
-  const blocks = new LaneBlocks({ disk: ports.disk, clock: ports.clock, jobs, views: head.views, setup, log, onChange })
+  const blocks = new LaneBlocks({
+    disk: ports.disk,
+    clock: ports.clock,
+    jobs,
+    views: head.views,
+    setup,
+    log,
+    shards,
+    isReplaying: () => caughtUp.size < setup.shards.length,
+    onChange,
+  })
   blocks.open()
   const late = metrics.histogram(
     'prometheus_tsdb_sample_ooo_delta',
@@ -165,6 +175,7 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         snapshot: () => snapshots.start(shard, () => machines.get(id)!.send({ type: 'snapshotEnded' })),
         giveUpSnapshot: () => snapshots.giveUp(shard),
         lastSnapshot: () => snapshots.now(shard),
+        isFarBehind: () => blocks.isFarBehind(shard),
         cut: () => blocks.startCut(shard, () => machines.get(id)!.send({ type: 'cutEnded' })),
       }),
       stopEvent: { type: 'close' },
@@ -213,13 +224,15 @@ export function startLane(port: LanePort, setup: LaneSetup, ports: LanePorts): v
         return
       case 'regressed':
         shards.get(given.shard)!.regress(given.last)
-        blocks.deletions.regress(given.shard, given.last)
+        blocks.regressed(given.shard, given.last)
         snapshots.regressed(shards.get(given.shard)!, given.last)
         return
       case 'caughtUp':
         startBehindBlocks(shards.get(given.shard)!)
         caughtUp.add(given.shard)
         machines.get(given.shard)!.send({ type: 'caughtUp' })
+        // windows are not cut before: deletions that follow in the log are in their blocks then
+        if (blocks.canCut(shards.get(given.shard)!)) machines.get(given.shard)!.send({ type: 'windowPassed' })
         return
       case 'request':
         if (!inRequest && requests.length === 0) return begin(given)

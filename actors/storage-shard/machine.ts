@@ -34,7 +34,7 @@ export const storageShard = setup({
   on: { close: '.closed' },
   states: {
     starting: { always: [{ guard: ({ context }) => context.isReplaying, target: 'replaying' }, { target: 'ready' }] },
-    replaying: { on: { caughtUp: 'ready', windowPassed: { actions: 'cut' } } },
+    replaying: { on: { caughtUp: 'ready', windowPassed: { guard: ({ context }) => context.isFarBehind(), actions: 'cut' } } },
     ready: { after: { untilSnapshot: 'snapshotting' }, on: { logGrew: 'snapshotting', windowPassed: 'cutting' } },
     snapshotting: { entry: 'snapshot', exit: 'giveUpSnapshot', on: { snapshotEnded: 'ready', windowPassed: 'cutting' } },
     cutting: { entry: 'cut', on: { cutEnded: 'snapshotting' } },
@@ -53,6 +53,8 @@ export type ShardMachineInput = Readonly<{
   giveUpSnapshot: () => void
   /** Writes one now. */
   lastSnapshot: () => void
+  /** Whether windows that have passed must be cut in a replay, too: memory is bounded. */
+  isFarBehind: () => boolean
   /** Begins to cut the windows that have passed into blocks; `cutEnded` is sent when that is over. */
   cut: () => void
 }>

@@ -137,7 +137,10 @@ export const noWorkload = (): Workload =>
   Object.fromEntries(['crash points', 'deletions', ...Object.keys(workload), ...Object.keys(counted)].map((name) => [name, 0])) as Workload
 
 /** One life, and a crash before each of its operations on the disk: their number, and what was going on. */
-export async function crashEverywhere(seed: number): Promise<Workload> {
+export async function crashEverywhere(
+  seed: number,
+  rounds: number = seed % 2 === 0 ? roundsOfLife.late : roundsOfLife.inOrder,
+): Promise<Workload> {
   const done = noWorkload()
   const luck = seededRng(seed * 7919)
   const disk = simulatedDisk(luck.fork())
@@ -151,7 +154,7 @@ export async function crashEverywhere(seed: number): Promise<Workload> {
     for (const [name, [wanted, paths]] of Object.entries(workload)) if (kind === wanted && paths.test(path)) done[name as keyof Workload]++
   }
   const storage = (await world.open())!
-  await live(world, storage, model, seededRng(seed), seed % 2 === 0 ? roundsOfLife.late : roundsOfLife.inOrder)
+  await live(world, storage, model, seededRng(seed), rounds)
   await verify(world, storage, model, `seed ${seed}, undisturbed`)
   const families = (await world.run(storageMetrics(storage)))!
   for (const [name, metric] of Object.entries(counted)) {

@@ -33,7 +33,7 @@ export class LabelPairs {
   readonly #freePairs: number[] = []
   readonly #freeNames: number[] = []
   readonly #key = new ByteWriter(256)
-  /** The pair that was made last; it may be gone: its length is 0 then. */
+  /** The pair that was made last, −1 where it may be gone. */
   #newest = -1
 
   /** Bytes this table holds, strings not counted. */
@@ -219,6 +219,7 @@ export class LabelPairs {
   release(pairs: readonly number[]): void {
     if (pairs.length === 0) return
     const touched = new Set<number>()
+    this.#newest = -1 // its id may be another pair's next
     for (const pair of pairs) {
       assert(this.#lengths[pair] !== 0, `label pair ${pair} is given back twice`)
       this.#dead += this.#lengths[pair]!

@@ -362,6 +362,7 @@ describe('other machines', () => {
         snapshot: () => {},
         giveUpSnapshot: () => {},
         lastSnapshot: () => {},
+        isFarBehind: () => false,
         cut: () => {
           if (cuts++ === 0) throw new Error('no cut')
         },
