@@ -64,7 +64,10 @@ export class BlockDeletions {
     const waiting = this.#waiting.get(shard)
     if (waiting === undefined) return true
     try {
-      for (const one of waiting) if (!one.isWritten) this.#write(shard, one)
+      // all of them are tried: what is in memory hides the samples at once
+      let failure: unknown = null
+      for (const one of waiting) if (!one.isWritten) failure = this.#write(shard, one) ?? failure
+      if (failure !== null) throw failure
       if (this.#parts.hasCutsAhead(shard)) return false
       const newest = waiting.at(-1)!
       if (newest.isNew) this.#save(shard, newest.offset + 1)
@@ -85,15 +88,16 @@ export class BlockDeletions {
     if (this.#offset(shard) > last + 1) this.#save(shard, last + 1)
   }
 
-  #write(shard: number, one: Waiting): void {
+  /** What was thrown, or null where its tombstones are durable. */
+  #write(shard: number, one: Waiting): unknown {
     let failure: unknown = null
     for (const block of this.#parts.blocksOf(shard)) {
       const cutAt = this.#parts.cutAt(block)
       if (cutAt === undefined ? !one.isNew : cutAt >= one.offset) continue
       for (const deletion of one.deletions) failure = this.#delete(block, deletion) ?? failure
     }
-    if (failure !== null) throw failure
-    one.isWritten = true
+    one.isWritten = failure === null
+    return failure
   }
 
   /** What is worth another try, or null. A block that is damaged or gone is served to nobody. */

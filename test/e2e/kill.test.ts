@@ -122,7 +122,7 @@ it.for(lives)('loses no acknowledged sample%s', { timeout: long ? 1_800_000 : 18
     if (round % 4 === 1) {
       // a kill while it is starting and reading its log
       const starting = home.spawn()
-      await sleep(150 + rng.below(500))
+      await sleep(50 + rng.below(400))
       await starting.stop('SIGKILL')
     }
     const server = await home.start()
@@ -133,7 +133,8 @@ it.for(lives)('loses no acknowledged sample%s', { timeout: long ? 1_800_000 : 18
       // what a start has replayed stays to be seen, however much comes after it
       const { min, max, current } = await server.api<{ min: number; max: number; current: number }>('status/walreplay')
       expect({ min, current }).toEqual({ min: 0, current: max })
-      expect(max).toBeGreaterThan(0)
+      // a start before it may have come to a snapshot
+      if (round % 4 !== 1) expect(max).toBeGreaterThan(0)
     }
     const loads = Array.from({ length: writers }, (_, writer) => load.write(server, writer, rng))
     const before = load.batches

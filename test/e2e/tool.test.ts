@@ -77,7 +77,7 @@ const rows: readonly Row[] = [
   [['tsdb', 'analyze', data], 0, /Total Series: 2/, nothing],
   [['tsdb', 'list', join(directory, 'nowhere')], 1, nothing, /nowhere.*no such file/],
   [['tsdb', 'create-blocks-from', 'rules', '--start', '0', '--end', '7200', '--url', 'http://127.0.0.1:1', '--output-dir', data, file('rules.yml')], 1, nothing, /connection refused/],
-  [['tsdb', 'create-blocks-from', 'openmetrics', file('nowhere.om'), data], 1, nothing, /^cannot read .*nowhere\.om: no such file or directory\n$/],
+  [['tsdb', 'create-blocks-from', 'openmetrics', file('nowhere.om'), data], 1, nothing, /^cannot open .*nowhere\.om: no such file or directory\n$/],
   [['tsdb', 'create-blocks-from', 'rules', '--start', '0', '--end', '7200', '--url', 'http://127.0.0.1:1', '--output-dir', data, file('rules.yml')], 1, nothing, /^processing group .*rules\.yml;g\nprocessing rule 0 r\n/],
   [['tsdb', 'dump', '--match={}', data], 0, nothing, nothing],
   [['tsdb', 'bench', 'write', '--out', join(directory, 'bench'), '--metrics=2', '--scrapes=250', file('series.json')], 0, /^>> start stage=readData\n>> completed stage=readData duration=\S+s\n>> start stage=ingestScrapes\ningestion completed\n>> completed stage=ingestScrapes duration=\S+s\n > total samples: 500\n > samples\/sec: \S+\n>> start stage=stopStorage\n>> completed stage=stopStorage duration=\S+s\n$/, nothing],
