@@ -13,7 +13,7 @@
 //     15      the bits:                                                                                         8 bytes
 //
 // Every value comes back with the same bits: what would not is written as it is.
-import type { ByteWriter } from '../../src/base/bytes.ts'
+import { unZigZag, type ByteWriter } from '../../src/base/bytes.ts'
 import { PromhiveError } from '../../src/base/errors.ts'
 
 /** Whole numbers up to here, and differences of two of them, are exact; zig-zag doubles them once more. */
@@ -95,8 +95,7 @@ export function readUvarint(reader: VarintReader): number {
 }
 
 function readVarint(reader: VarintReader): number {
-  const value = readUvarint(reader)
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  return unZigZag(readUvarint(reader))
 }
 
 const wholeBytes = [1, 2, 3, 4, 6] as const

@@ -40,8 +40,8 @@ export function snappyLength(block: Uint8Array, bytesMax: number): { length: num
   return { length, body: at }
 }
 
-/** Bytes that `out` should have behind the claimed length, so that four of them can be copied at a time up to the end. */
-export const decodeSlackBytes = 3
+/** Bytes that `out` should have behind the claimed length, so that eight of them can be copied at a time up to the end. */
+export const decodeSlackBytes = 7
 
 /**
  * Decodes a block into `out` from offset 0; `out` must hold the claimed length and must not share memory with `block`. Bytes of `out` behind
@@ -52,7 +52,7 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
   const end = block.length
   const from = new DataView(block.buffer, block.byteOffset, end)
   const to = new DataView(out.buffer, out.byteOffset, out.length)
-  const wideSource = end - decodeSlackBytes // four bytes may be read up to here …
+  const wideSource = end - decodeSlackBytes // eight bytes may be read up to here …
   const wideTarget = out.length - decodeSlackBytes // … and written up to here
   let s = body
   let d = 0
@@ -81,7 +81,7 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
       }
       if (count > 64) out.set(block.subarray(s, s + count), d)
       else if (s + count <= wideSource && d + count <= wideTarget) {
-        for (let k = 0; k < count; k += 4) to.setInt32(d + k, from.getInt32(s + k, true), true)
+        for (let k = 0; k < count; k += 8) to.setBigInt64(d + k, from.getBigInt64(s + k, true), true)
       } else for (let k = 0; k < count; k++) out[d + k] = block[s + k]!
       s += count
       d += count
@@ -99,8 +99,10 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
     if (offset === 0 || offset > d || count > length - d) {
       throw corrupt(`copy of ${count} bytes from ${offset} back at offset ${s}: ${d} bytes so far, room for ${length - d}`)
     }
-    // with an offset of four or more a word never overlaps itself, so that what it repeats has been written before
-    if (offset >= 4 && d + count <= wideTarget) {
+    // a word no longer than the offset never overlaps itself, so that what it repeats has been written before
+    if (offset >= 8 && d + count <= wideTarget) {
+      for (let k = 0; k < count; k += 8) to.setBigInt64(d + k, to.getBigInt64(d - offset + k, true), true)
+    } else if (offset >= 4 && d + count <= wideTarget) {
       for (let k = 0; k < count; k += 4) to.setInt32(d + k, to.getInt32(d - offset + k, true), true)
     } else for (let k = 0; k < count; k++) out[d + k] = out[d - offset + k]!
     d += count

@@ -65,7 +65,7 @@ export class ByteWriter {
   }
   /** Zig-zag LEB128 of a safe integer. */
   varint(value: number): void {
-    this.uvarint(value >= 0 ? value * 2 : -value * 2 - 1)
+    this.uvarint(Math.abs(value) * 2 - (value < 0 ? 1 : 0))
   }
   raw(bytes: Uint8Array): void {
     this.reserve(bytes.length)
@@ -102,6 +102,11 @@ export class ByteWriter {
   written(): Uint8Array {
     return this.bytes.subarray(0, this.length)
   }
+}
+
+/** Without branches: a column's first negative number must not have optimized code thrown away. */
+export function unZigZag(value: number): number {
+  return Math.ceil(value / 2) * (1 - (value % 2) * 2)
 }
 
 /** Reads what a ByteWriter wrote, or any bytes from outside: every read is bounds-checked and throws PromhiveError DECODE with the position. */
@@ -175,8 +180,7 @@ export class ByteReader {
     throw new PromhiveError('DECODE', `cannot decode: number too large at offset ${this.position}`, { offset: this.position })
   }
   varint(): number {
-    const value = this.uvarint()
-    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+    return unZigZag(this.uvarint())
   }
   /** A view, not a copy. */
   raw(count: number): Uint8Array {

@@ -475,7 +475,8 @@ function endsPrefix(bytes: Uint8Array, at: number): boolean {
 function same(x: DataView, a: number, y: DataView, b: number, length: number): boolean {
   let i = 0
   for (const last = length - 8; i <= last; i += 8) {
-    if (x.getInt32(a + i, true) !== y.getInt32(b + i, true) || x.getInt32(a + i + 4, true) !== y.getInt32(b + i + 4, true)) return false
+    // optimized code compares these as machine words: no BigInt is made
+    if (x.getBigInt64(a + i, true) !== y.getBigInt64(b + i, true)) return false
   }
   if (i <= length - 4) {
     if (x.getInt32(a + i, true) !== y.getInt32(b + i, true)) return false

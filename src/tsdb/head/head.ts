@@ -265,8 +265,10 @@ export class Head {
       xor.clear(series)
     } else {
       // a steady series needs two bits: it must not grow for the room that another would need
-      const same = xor.values[series * 2] === high && xor.values[series * 2 + 1] === low
-      const steady = same && (n === 1 || time - xor.times[series]! === xor.deltas[series])
+      const sameHigh = xor.values[series * 2] === high
+      const sameLow = xor.values[series * 2 + 1] === low
+      const sameStep = time - xor.times[series]! === xor.deltas[series]
+      const steady = sameHigh && sameLow && (n === 1 || sameStep)
       const need = steady ? (n === 1 ? secondSampleBits : steadySampleBits) : xorSampleBytesMax * 8
       const sizeClass = this.#chunkClass[series]!
       if (xor.positions[series]! + need > classBytes(sizeClass) * 8) this.#growChunk(series, sizeClass)
