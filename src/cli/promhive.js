@@ -4,6 +4,7 @@
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isBuilt } from './build/inputs.js'
+import { setThreadFlags } from '../ports/node/heap-flags.js'
 import { loadProgram } from '../ports/node/load-built.js'
 
 const [command = 'serve', ...rest] = process.argv.slice(2)
@@ -13,6 +14,7 @@ const isServe = command === 'serve' || isFlag
 
 /** A storage worker's thread boots while this one does. */
 function startThread() {
+  setThreadFlags()
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   return new Worker(new URL('../ports/node/lane-thread.js', import.meta.url), { name: 'lane-1' })
 }
