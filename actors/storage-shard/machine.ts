@@ -9,8 +9,7 @@ import { setup } from 'xstate'
  *                             └──windowPassed──▶ cutting ◀───────┘ windowPassed: the snapshot is given up
  *                                                   └──cutEnded──▶ snapshotting
  *
- * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`,
- * and follow one another, or a start, after half of `snapshotEveryMs` at least.
+ * Records are applied in every state: the data plane never waits for the machine. Snapshots of the shards of a worker are staggered by `snapshotOffsetMs`.
  */
 export const storageShard = setup({
   types: {
@@ -25,11 +24,8 @@ export const storageShard = setup({
     cut: ({ context }) => context.cut(),
   },
   delays: {
-    untilSnapshot: ({ context: { nowMs, snapshotEveryMs, snapshotOffsetMs } }) => {
-      const untilNext = snapshotEveryMs - ((nowMs() - snapshotOffsetMs) % snapshotEveryMs)
-      // one that the log's growth has called for a moment ago is as good
-      return untilNext < snapshotEveryMs / 2 ? untilNext + snapshotEveryMs : untilNext
-    },
+    untilSnapshot: ({ context: { nowMs, snapshotEveryMs, snapshotOffsetMs } }) =>
+      snapshotEveryMs - ((nowMs() - snapshotOffsetMs) % snapshotEveryMs),
   },
 }).createMachine({
   id: 'storage-shard',
