@@ -104,7 +104,7 @@ export class ByteWriter {
   }
 }
 
-/** Without branches: a column's first negative number must not have optimized code thrown away. */
+/** The integer a zig-zag number stands for. Without branches: a column's first negative number must not have optimized code thrown away. */
 export function unZigZag(value: number): number {
   return Math.ceil(value / 2) * (1 - (value % 2) * 2)
 }

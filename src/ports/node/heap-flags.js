@@ -2,8 +2,8 @@
 const flags = /** @type {const} */ ([
   // buffers from sockets come and go by the megabyte: without this V8 collects the whole heap for every 64 MiB of them
   ['--external-memory-accounted-in-global-limit', '--no-external-memory-accounted-in-global-limit'],
-  // memory is given back two minutes after a burst, as Go does, and by one collection: V8 would begin after eight seconds to mark all that is alive
-  // twice, which costs as much as ten seconds of scraping
+  // the main thread gives memory back later after a burst, and by one collection: V8 would begin after eight seconds to mark all that is alive twice,
+  // which costs as much as ten seconds of scraping
   ['--gc-memory-reducer-start-delay-ms=120000', '--gc-memory-reducer-start-delay-ms=8000'],
   ['--memory-reducer-gc-count=1', '--memory-reducer-gc-count=2'],
 ])

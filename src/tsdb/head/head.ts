@@ -265,6 +265,7 @@ export class Head {
       xor.clear(series)
     } else {
       // a steady series needs two bits: it must not grow for the room that another would need
+      // all three are looked at from the second sample on: what only a third one came to would have optimized code thrown away
       const sameHigh = xor.values[series * 2] === high
       const sameLow = xor.values[series * 2 + 1] === low
       const sameStep = time - xor.times[series]! === xor.deltas[series]

@@ -1,5 +1,5 @@
-// What a snapshot copies of its shard's series, column by column. One function per series, none with loops of its own kind side by side: a function that
-// runs a few times in five minutes is compiled for its loops, all of it for each one, and that is most of what a snapshot costs in a process's first minutes.
+// What a snapshot copies of its shard's series, in small functions that take one series. A function that is called rarely and loops long is compiled once
+// for each of its loops, all of it every time: most of what a snapshot costs in a process's first minutes.
 import { ByteWriter } from '../../base/bytes.ts'
 import { growTo } from '../../base/grow-column.ts'
 import type { ByteArena } from './columns.ts'
