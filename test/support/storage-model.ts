@@ -37,6 +37,8 @@ export class StorageModel {
   readonly series = new Map<string, Map<number, State>>()
   /** Times of staleness markers, as series/time. */
   readonly ends = new Set<string>()
+  /** Late samples that were too old, as series/time: in the log they are. */
+  readonly #refusals = new Set<string>()
   /** Times of series that a deletion nobody has confirmed may have taken: all of them or none. */
   #unconfirmed: { name: string; times: readonly number[] }[] = []
   acknowledged = 0
@@ -53,6 +55,7 @@ export class StorageModel {
     const out = new StorageModel()
     for (const [name, samples] of this.series) out.series.set(name, new Map(samples))
     for (const end of this.ends) out.ends.add(end)
+    for (const refusal of this.#refusals) out.#refusals.add(refusal)
     out.#unconfirmed = [...this.#unconfirmed]
     return out
   }
@@ -102,6 +105,7 @@ export class StorageModel {
         this.late++
       } else {
         this.#of(name).delete(timeMs)
+        this.#refusals.add(`${name}/${timeMs}`)
         this.refused++
       }
     })
@@ -146,7 +150,7 @@ export class StorageModel {
       for (const [time, value] of samples) {
         if (Number.isNaN(value) && this.ends.has(`${name}/${time}`)) continue
         const state = sent?.get(time)
-        if (state === undefined) out.push(`${name} at ${time}: invented`)
+        if (state === undefined) out.push(`${name} at ${time}: ${this.#refusals.has(`${name}/${time}`) ? 'was refused' : 'invented'}`)
         else if (state === 'deleted') out.push(`${name} at ${time}: was deleted`)
         else if (value !== StorageModel.value(name, time)) out.push(`${name} at ${time}: ${value}`)
       }
