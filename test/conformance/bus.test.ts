@@ -4,10 +4,24 @@ import { leafBus } from '../../cluster/embedded/bus-bridge.ts'
 import { embeddedBus } from '../../cluster/embedded/bus.ts'
 import { nodeClock } from '../../src/ports/node/clock.ts'
 import { portOf } from '../../src/ports/node/compute.ts'
-import { simulatedClock } from '../../src/ports/simulated/clock.ts'
+import { simulatedClock, type SimulatedClock } from '../../src/ports/simulated/clock.ts'
 import { simulatedBus } from '../../cluster/simulated/bus.ts'
 import { seededRng } from '../../src/base/rng.ts'
-import { busConformance } from './bus.ts'
+import { busConformance, type BusWorld } from './bus.ts'
+
+/** Time passes while something is waited for. */
+const onClock = (clock: SimulatedClock): Pick<BusWorld, 'settle' | 'run' | 'close'> => ({
+  settle: () => clock.advance(0),
+  async run(promise) {
+    let pending = true
+    const done = promise.finally(() => (pending = false))
+    done.catch(() => {})
+    await clock.settle()
+    while (pending) await clock.advance(10)
+    return done
+  },
+  close: async () => {},
+})
 
 busConformance('embedded, one thread', async () => {
   const clock = simulatedClock()
@@ -15,16 +29,7 @@ busConformance('embedded, one thread', async () => {
   return {
     a: bus,
     b: bus,
-    settle: () => clock.advance(0),
-    async run(promise) {
-      let pending = true
-      const done = promise.finally(() => (pending = false))
-      done.catch(() => {})
-      await clock.settle()
-      while (pending) await clock.advance(10)
-      return done
-    },
-    close: async () => {},
+    ...onClock(clock),
   }
 })
 
@@ -89,16 +94,7 @@ busConformance('simulated network without faults', async () => {
   return {
     a: network.member('a'),
     b: network.member('b'),
-    settle: () => clock.advance(0),
-    async run(promise) {
-      let pending = true
-      const done = promise.finally(() => (pending = false))
-      done.catch(() => {})
-      await clock.settle()
-      while (pending) await clock.advance(10)
-      return done
-    },
-    close: async () => {},
+    ...onClock(clock),
   }
 })
 

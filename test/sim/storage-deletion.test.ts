@@ -4,7 +4,7 @@ import { seededRng } from '../../src/base/rng.ts'
 import type { Storage } from '../../src/cli/serve/storage.ts'
 import { simulatedDisk } from '../../src/ports/simulated/disk.ts'
 import { openSeries, readAll, StorageModel } from '../support/storage-model.ts'
-import { smallWorld, StorageWorld } from '../support/storage-world.ts'
+import { smallWorld, StorageWorld, type WorldOptions } from '../support/storage-world.ts'
 
 const baseMs = 1_699_999_920_000
 const names = ['a', 'bb', 'ccc', 'dddd']
@@ -81,20 +81,27 @@ it('a later try makes the tombstones durable without a start', async () => {
   await world.run(again.close())
 })
 
-it('holds wherever it comes in a compaction', { timeout: 120_000 }, async () => {
-  const many = Array.from({ length: 150 }, (_, n) => `s${n}`)
-  // the first life does not compact
-  const short = { ...smallWorld, blocks: { ...smallWorld.blocks, maxBlockMs: smallWorld.chunkRangeMs } }
-  const world = new StorageWorld(simulatedDisk(seededRng(6)), baseMs, short)
+const many = Array.from({ length: 150 }, (_, n) => `s${n}`)
+
+/** A life of some rounds, closed, and the machine off. */
+async function filled(seed: number, rounds: number, options: WorldOptions): Promise<{ world: StorageWorld; model: StorageModel }> {
+  const world = new StorageWorld(simulatedDisk(seededRng(seed)), baseMs, options)
   const model = new StorageModel()
   const storage = (await world.open())!
   const handles = openSeries(storage, many)
-  for (let round = 0; round < 60; round++) {
+  for (let round = 0; round < rounds; round++) {
     expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
     await world.clock.advance(30_000)
   }
   await world.run(storage.close())
   world.crash()
+  return { world, model }
+}
+
+it('holds wherever it comes in a compaction', { timeout: 120_000 }, async () => {
+  // the first life does not compact
+  const short = { ...smallWorld, blocks: { ...smallWorld.blocks, maxBlockMs: smallWorld.chunkRangeMs } }
+  const { world, model } = await filled(6, 60, short)
   let inBetween = 0
   for (let steps = 0; steps < 24; steps++) {
     const at = new StorageWorld(world.disk.copy(seededRng(steps)), world.clock.nowMs(), smallWorld)
@@ -119,18 +126,8 @@ async function blockCount(world: StorageWorld, storage: Storage): Promise<number
 }
 
 it('holds wherever it comes in a cut', { timeout: 120_000 }, async () => {
-  const many = Array.from({ length: 150 }, (_, n) => `s${n}`)
-  const world = new StorageWorld(simulatedDisk(seededRng(7)), baseMs, smallWorld)
-  const model = new StorageModel()
-  const storage = (await world.open())!
-  const handles = openSeries(storage, many)
   // with the next sample the first window has passed
-  for (let round = 0; round < 13; round++) {
-    expect(await model.append(world, storage, handles, world.clock.nowMs())).toBe(true)
-    await world.clock.advance(30_000)
-  }
-  await world.run(storage.close())
-  world.crash()
+  const { world, model } = await filled(7, 13, smallWorld)
   let inBetween = 0
   for (let steps = 0; steps < 24; steps++) {
     const at = new StorageWorld(world.disk.copy(seededRng(steps)), world.clock.nowMs(), smallWorld)
