@@ -6,7 +6,7 @@ import type { Logger } from '../../src/base/logger.ts'
 import type { Histogram } from '../../src/model/histogram.ts'
 import { compileMatchers } from '../../src/model/matching.ts'
 import { SampleColumns } from '../../src/model/samples.ts'
-import { isStale, isStaleAt, staleHigh, staleLow, staleNaN } from '../../src/model/staleness.ts'
+import { isStaleAt, staleNaN } from '../../src/model/staleness.ts'
 import { staleHistogram } from '../../src/tsdb/chunks/histogram.ts'
 import { chunkTimeMax } from '../../src/tsdb/chunks/xor-append.ts'
 import type { ExemplarRing } from '../../src/tsdb/head/exemplars.ts'
@@ -315,11 +315,8 @@ export class Shard {
       const time = times[i]!
       const minValid = Math.max(cutUntil, maxTime - range)
       let result: number
-      if (isStaleAt(bits, i)) {
-        result = head.isHistogram(series)
-          ? head.appendHistogram(series, time, staleMarker, minValid)
-          : head.append(series, time, staleHigh, staleLow, minValid)
-      } else result = head.append(series, time, bits[i * 2 + 1]!, bits[i * 2]!, minValid)
+      if (isStaleAt(bits, i) && head.isHistogram(series)) result = head.appendHistogram(series, time, staleMarker, minValid)
+      else result = head.append(series, times, bits, i, time >= minValid)
       if (result === outcome.appended) {
         counts[0]!++
         if (time > maxTime) maxTime = time
@@ -438,7 +435,7 @@ export class Shard {
         if (time >= deletion.startMs && time <= deletion.endMs) continue
         const histogram = kept.histograms?.[i] ?? null
         if (histogram !== null) head.appendHistogram(series, time, histogram, -Infinity)
-        else head.append(series, time, isStale(kept.values[i]!) ? staleHigh : kept.bits[i * 2 + 1]!, kept.bits[i * 2]!, -Infinity)
+        else head.append(series, kept.times, kept.bits, i, true)
       }
       // what was deleted does not come back by being sent again; an open chunk counts from its own last time, so it ends here
       if (head.xor.times[series] !== last) {

@@ -4,8 +4,11 @@
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { isBuilt } from './build/inputs.js'
+import { detachFirstBuffer } from '../ports/node/detached-buffers.js'
 import { setThreadFlags } from '../ports/node/heap-flags.js'
 import { loadProgram } from '../ports/node/load-built.js'
+
+detachFirstBuffer()
 
 const [command = 'serve', ...rest] = process.argv.slice(2)
 const isHelp = command === '--help' || command === '-h' || command === 'help'

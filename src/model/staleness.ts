@@ -13,6 +13,12 @@ export function isStaleAt(bits: Uint32Array, index: number): boolean {
   return bits[index * 2] === staleLow && (bits[index * 2 + 1]! & ~0x00080000) >>> 0 === staleHigh
 }
 
+/** High half of the number at `index`: the marker's exact one where its quiet bit was set. */
+export function highAt(bits: Uint32Array, index: number): number {
+  const high = bits[index * 2 + 1]!
+  return bits[index * 2] === staleLow && (high & ~0x00080000) >>> 0 === staleHigh ? staleHigh : high
+}
+
 const scratch = new Float64Array(1)
 const scratchBits = new Uint32Array(scratch.buffer)
 

@@ -2,7 +2,10 @@
 // The thread may be started before anybody knows what it will run: its first message says it (LaneStart of compute.ts), its second is the lane's setup.
 import module from 'node:module'
 import { parentPort } from 'node:worker_threads'
+import { detachFirstBuffer } from './detached-buffers.js'
 import { loadProgram } from './load-built.js'
+
+detachFirstBuffer()
 
 const port = /** @type {import('node:worker_threads').MessagePort} */ (parentPort)
 const message = () => new Promise((resolve) => port.once('message', resolve))

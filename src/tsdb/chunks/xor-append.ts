@@ -2,7 +2,7 @@
 //
 //   state of chunk i   counts u16 │ positions u32 (bits from the chunk's start) │ times f64 │ deltas f64 │ values u32 high, low │ windows u16 (leading << 8 | trailing)
 import { assert } from '../../base/assert.ts'
-import { staleHigh, staleLow } from '../../model/staleness.ts'
+import { highAt } from '../../model/staleness.ts'
 import { highHalf, putBits, putBits64, putUvarint64, putVarint64 } from './bits.ts'
 
 /** The most bytes one sample may take: 4 + 64 bits of time and 13 + 64 of value. */
@@ -54,15 +54,25 @@ export class XorStates {
 }
 
 /**
- * Appends one sample to chunk i, which lies in `bytes` from `base` on: zeroed ahead, with room for xorSampleBytesMax more (2 more at the first).
+ * Appends the sample at `index` of columns to chunk i, which lies in `bytes` from `base` on: zeroed ahead, with room for xorSampleBytesMax more (2 more at the first).
  * The header's count is kept up to date. Bit-exact with Prometheus' appender; the staleness marker gets its exact bits.
- * @param time ms, an integer within ±chunkTimeMax; high, low: the value's bits.
+ * @param times ms, integers within ±chunkTimeMax. @param bits two per value, low half first.
  */
-export function appendXor(states: XorStates, i: number, bytes: Uint8Array, base: number, time: number, high: number, low: number): void {
+export function appendXor(
+  states: XorStates,
+  i: number,
+  bytes: Uint8Array,
+  base: number,
+  times: Float64Array,
+  bits: Uint32Array,
+  index: number,
+): void {
   const count = states.counts[i]!
+  const time = times[index]!
   assert(count < 0xffff, 'XOR chunk is full')
   assert(time <= chunkTimeMax && time >= -chunkTimeMax, 'time is too large for a chunk')
-  const valueHigh = low === staleLow && (high & ~0x00080000) >>> 0 === staleHigh ? staleHigh : high
+  const valueHigh = highAt(bits, index)
+  const low = bits[index * 2]!
   const start = base * 8
   let at = start + states.positions[i]!
   if (count > 1) {

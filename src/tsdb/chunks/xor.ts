@@ -200,7 +200,7 @@ export function encodeXor(times: Float64Array, bits: Uint32Array, from: number, 
   const need = (to - from) * xorSampleBytesMax + 2
   if (output.length < need) output = new Uint8Array(need)
   encoding.clear(0)
-  for (let i = from; i < to; i++) appendXor(encoding, 0, output, 0, times[i]!, bits[i * 2 + 1]!, bits[i * 2]!)
+  for (let i = from; i < to; i++) appendXor(encoding, 0, output, 0, times, bits, i)
   const length = encoding.byteLength(0)
   const chunk = output.slice(0, length)
   output.fill(0, 0, length)

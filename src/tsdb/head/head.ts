@@ -13,7 +13,7 @@ import type { Histogram } from '../../model/histogram.ts'
 import { hashBytes, labelEnd } from '../../model/label-bytes.ts'
 import type { JsonBytes } from '../../model/json-bytes.ts'
 import type { Labels } from '../../model/labels.ts'
-import { isStale, staleHigh, staleLow } from '../../model/staleness.ts'
+import { highAt, isStale, staleHigh, staleLow } from '../../model/staleness.ts'
 import { chunkEncoding } from '../chunks/decode.ts'
 import { isFloatChunk, OpenHistogramChunk } from '../chunks/open-histogram.ts'
 import { appendXor, chunkTimeMax, XorStates, xorSampleBytesMax } from '../chunks/xor-append.ts'
@@ -153,22 +153,24 @@ export class Head {
   // ---- samples
 
   /**
-   * Appends a float. `high` and `low` are its bits, so that the staleness marker survives.
-   * @param minValidMs samples before it are out of bounds.
+   * Appends the float at `index` of columns; they go all the way down, for a number that is handed on is an object in V8's heap where a call stays a call.
+   * @param times ms. @param bits two per value, low half first, so that the staleness marker survives. @param isWithinBounds false: it is too old.
    */
-  append(series: number, time: number, high: number, low: number, minValidMs: number): Outcome {
+  append(series: number, times: Float64Array, bits: Uint32Array, index: number, isWithinBounds: boolean): Outcome {
     const { xor } = this
+    const time = times[index]!
     const open = xor.counts[series]!
     const last = xor.times[series]!
     if (time <= last) {
-      if (time === last && xor.values[series * 2 + 1] === low && xor.values[series * 2] === high) return outcome.unchanged
-      if (time < minValidMs) return outcome.outOfBounds
+      const isSame = xor.values[series * 2 + 1] === bits[index * 2] && xor.values[series * 2] === highAt(bits, index)
+      if (time === last && isSame) return outcome.unchanged
+      if (!isWithinBounds) return outcome.outOfBounds
       return time === last ? outcome.duplicate : outcome.outOfOrder
     }
-    if (time < minValidMs || !(Math.abs(time) < chunkTimeMax)) return outcome.outOfBounds
+    if (!isWithinBounds || !(Math.abs(time) < chunkTimeMax)) return outcome.outOfBounds
     if (this.#histograms.size > 0 && this.#histograms.has(series)) this.closeChunk(series)
     if (open > 0 && (open >= this.options.samplesPerChunk || this.#leavesWindow(this.firstTimes[series]!, time))) this.closeChunk(series)
-    this.#addToChunk(series, this.xor.counts[series]!, time, high, low)
+    this.#addToChunk(series, times, bits, index)
     if (time < this.minTime) this.minTime = time
     if (time > this.maxTime) this.maxTime = time
     return outcome.appended
@@ -256,26 +258,27 @@ export class Head {
     return Math.floor(from / range) !== Math.floor(time / range)
   }
 
-  #addToChunk(series: number, n: number, time: number, high: number, low: number): void {
+  #addToChunk(series: number, times: Float64Array, bits: Uint32Array, index: number): void {
     const { xor } = this
+    const n = xor.counts[series]!
     if (n === 0) {
       this.#chunkAt[series] = this.arena.allocate(0)
       this.#chunkClass[series] = 0
-      this.firstTimes[series] = time
+      this.firstTimes[series] = times[index]!
       xor.clear(series)
     } else {
       // a steady series needs two bits: it must not grow for the room that another would need
       // all three are looked at from the second sample on: what only a third one came to would have optimized code thrown away
-      const sameHigh = xor.values[series * 2] === high
-      const sameLow = xor.values[series * 2 + 1] === low
-      const sameStep = time - xor.times[series]! === xor.deltas[series]
+      const sameHigh = xor.values[series * 2] === highAt(bits, index)
+      const sameLow = xor.values[series * 2 + 1] === bits[index * 2]
+      const sameStep = times[index]! - xor.times[series]! === xor.deltas[series]
       const steady = sameHigh && sameLow && (n === 1 || sameStep)
       const need = steady ? (n === 1 ? secondSampleBits : steadySampleBits) : xorSampleBytesMax * 8
       const sizeClass = this.#chunkClass[series]!
       if (xor.positions[series]! + need > classBytes(sizeClass) * 8) this.#growChunk(series, sizeClass)
     }
     const address = this.#chunkAt[series]!
-    appendXor(xor, series, this.arena.page(address), this.arena.offset(address), time, high, low)
+    appendXor(xor, series, this.arena.page(address), this.arena.offset(address), times, bits, index)
   }
 
   #growChunk(series: number, sizeClass: number): void {

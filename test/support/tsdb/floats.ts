@@ -1,5 +1,6 @@
 // Arbitrary runs of float samples, in columns.
 import fc from 'fast-check'
+import type { Head, Outcome } from '../../../src/tsdb/head/head.ts'
 import { staleHigh, staleLow } from '../../../src/model/staleness.ts'
 
 /** Every kind of float by its bits: ordinary, NaN payloads, infinities, −0, denormals, the staleness marker. */
@@ -20,6 +21,16 @@ const doubleBits: fc.Arbitrary<[number, number]> = fc.oneof(
 export function halves(value: number): [number, number] {
   const words = new Uint32Array(Float64Array.of(value).buffer)
   return [words[1]!, words[0]!]
+}
+/** Appends one float by its bits. */
+export function appendFloat(
+  head: Head,
+  series: number,
+  time: number,
+  [high, low]: readonly [number, number],
+  minValidMs = -Infinity,
+): Outcome {
+  return head.append(series, Float64Array.of(time), Uint32Array.of(low, high), 0, time >= minValidMs)
 }
 const timeSteps = fc.oneof(
   fc.constant(15_000),

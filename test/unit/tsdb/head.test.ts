@@ -16,15 +16,11 @@ import { selectSeries } from '../../../src/tsdb/head/select.ts'
 import { checkSnapshot, restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
 import { snapshotBytes } from '../../support/tsdb/snapshot-bytes.ts'
 import { nodeDisk } from '../../../src/ports/node/disk.ts'
+import { appendFloat, halves } from '../../support/tsdb/floats.ts'
 import { truncate } from '../../support/tsdb/truncate.ts'
 
-const bits = new Float64Array(1)
-const halves = new Uint32Array(bits.buffer)
 function append(head: Head, series: number, time: number, value: number): number {
-  bits[0] = value
-  return Number.isNaN(value)
-    ? head.append(series, time, staleHigh, staleLow, -Infinity)
-    : head.append(series, time, halves[1]!, halves[0]!, -Infinity)
+  return appendFloat(head, series, time, Number.isNaN(value) ? [staleHigh, staleLow] : halves(value))
 }
 const made: string[] = []
 function freshDirectory(): string {
@@ -167,9 +163,8 @@ describe('head', () => {
     expect(append(head, series, 1000, 1)).toBe(outcome.unchanged)
     expect(append(head, series, 1000, 2)).toBe(outcome.duplicate)
     expect(append(head, series, 999, 2)).toBe(outcome.outOfOrder)
-    bits[0] = 5
-    expect(head.append(series, 1500, halves[1]!, halves[0]!, 2000)).toBe(outcome.outOfBounds)
-    expect(head.append(series, 2 ** 52, halves[1]!, halves[0]!, 2000)).toBe(outcome.outOfBounds)
+    expect(appendFloat(head, series, 1500, halves(5), 2000)).toBe(outcome.outOfBounds)
+    expect(appendFloat(head, series, 2 ** 52, halves(5), 2000)).toBe(outcome.outOfBounds)
   })
 
   it('comes back from a snapshot and goes on as if nothing had happened', () => {

@@ -13,6 +13,7 @@ import { LabelSets } from '../../../src/model/label-sets.ts'
 import { mergedSource, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
 import { readAll, writeBlock, type Row, type Sample } from '../../support/tsdb/blocks.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
+import { appendFloat, halves } from '../../support/tsdb/floats.ts'
 
 const windowMs = 1000
 
@@ -46,8 +47,7 @@ it.each(Array.from({ length: 30 }, (_, seed) => seed))('seed %i', (seed) => {
       for (const [time, value] of samples) {
         known.set(time, value)
         if (!isHead) continue
-        const words = new Uint32Array(Float64Array.of(value).buffer)
-        head.append(head.series(bytes, 0, bytes.length, 0), time, words[1]!, words[0]!, -Infinity)
+        appendFloat(head, head.series(bytes, 0, bytes.length, 0), time, halves(value))
       }
     }
     if (isHead) continue

@@ -14,6 +14,7 @@ import { readSeries } from '../../../src/tsdb/head/read.ts'
 import { restoreSnapshot } from '../../../src/tsdb/head/snapshot.ts'
 import { snapshotBytes } from '../../support/tsdb/snapshot-bytes.ts'
 import { truncate } from '../../support/tsdb/truncate.ts'
+import { appendFloat } from '../../support/tsdb/floats.ts'
 
 const scratch = new Float64Array(1)
 const halves = new Uint32Array(scratch.buffer)
@@ -67,7 +68,7 @@ function fill(head: Head, seed: number): { series: number; model: Map<number, st
     if (histograms) expect(head.appendHistogram(series, time, histogramOf(i + 1), -Infinity)).toBe(outcome.appended)
     else {
       const { high, low } = bitsOf(i)
-      expect(head.append(series, time, high, low, -Infinity)).toBe(outcome.appended)
+      expect(appendFloat(head, series, time, [high, low])).toBe(outcome.appended)
     }
     model.set(time, histograms ? `${time} h${i + 1}` : `${time} ${i}`)
     for (let late = rng.below(3); late > 0; late--) {

@@ -12,6 +12,7 @@ import type { PartSet } from '../../../src/model/label-ids.ts'
 import { mergedSource, type SeriesPart } from '../../../src/tsdb/query/merged-source.ts'
 import { MemoryDisk } from '../../support/tsdb/memory-disk.ts'
 import { truncate } from '../../support/tsdb/truncate.ts'
+import { appendFloat } from '../../support/tsdb/floats.ts'
 
 type Samples = [time: number, value: number][]
 
@@ -64,7 +65,7 @@ it.each(Array.from({ length: 40 }, (_, seed) => seed))('seed %i', (seed) => {
       live.push(head.series(bytes, 0, bytes.length, 0))
     }
     const series = live[rng.below(live.length)]!
-    head.append(series, time, 0, rng.below(1000), -Infinity)
+    appendFloat(head, series, time, [0, rng.below(1000)])
     head.views.advance()
   }
   const cut = (): void => {

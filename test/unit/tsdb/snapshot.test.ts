@@ -15,6 +15,7 @@ import { readSeries } from '../../../src/tsdb/head/read.ts'
 import { checkSnapshot, restoreSnapshot, snapshotCodec, snapshotHeadBytes, type ShardState } from '../../../src/tsdb/head/snapshot.ts'
 import { snapshotBytes, snapshotSteps } from '../../support/tsdb/snapshot-bytes.ts'
 import { encodeSnapshotVersion1 } from '../../support/tsdb/snapshot-version-1.ts'
+import { appendFloat } from '../../support/tsdb/floats.ts'
 
 function newHead(disk: SimulatedDisk): Head {
   const chunks = new ChunkStore(disk, (shard) => `/data/${shard}`, 8 << 20)
@@ -55,7 +56,7 @@ class Rig {
     if (n % 10 < 2) head.appendHistogram(series, time, randomHistogram(time, rng), -Infinity)
     else if (n % 10 < 4 && rng.chance(0.3))
       head.outOfOrder.insert(shard, series, time - 100_000, { high: rng.below(1 << 30), low: 7, histogram: null })
-    else head.append(series, time, n % 3 === 0 ? 7 : rng.below(1 << 30), n % 3 === 0 ? 7 : rng.below(1 << 30), -Infinity)
+    else appendFloat(head, series, time, n % 3 === 0 ? [7, 7] : [rng.below(1 << 30), rng.below(1 << 30)])
   }
 
   get state(): ShardState {

@@ -113,7 +113,7 @@ describe('XOR chunks', () => {
         all.forEach((_, i) => states.clear(i))
         for (let k = 0; k < 150; k++) {
           all.forEach(({ times, bits }, i) => {
-            if (k < times.length) appendXor(states, i, arena, i * 4000, times[k]!, bits[k * 2 + 1]!, bits[k * 2]!)
+            if (k < times.length) appendXor(states, i, arena, i * 4000, times, bits, k)
           })
         }
         all.forEach(({ times, bits }, i) => {
