@@ -99,11 +99,10 @@ export function decodeSnappy(block: Uint8Array, body: number, length: number, ou
     if (offset === 0 || offset > d || count > length - d) {
       throw corrupt(`copy of ${count} bytes from ${offset} back at offset ${s}: ${d} bytes so far, room for ${length - d}`)
     }
-    // a word no longer than the offset never overlaps itself, so that what it repeats has been written before
-    if (offset >= 8 && d + count <= wideTarget) {
-      for (let k = 0; k < count; k += 8) to.setBigInt64(d + k, to.getBigInt64(d - offset + k, true), true)
-    } else if (offset >= 4 && d + count <= wideTarget) {
-      for (let k = 0; k < count; k += 4) to.setInt32(d + k, to.getInt32(d - offset + k, true), true)
+    // what a word repeats must have been written: where the offset is shorter, only so many bytes of each are good, and the next word begins there
+    if (d + count <= wideTarget) {
+      const step = Math.min(offset, 8)
+      for (let k = 0; k < count; k += step) to.setBigInt64(d + k, to.getBigInt64(d - offset + k, true), true)
     } else for (let k = 0; k < count; k++) out[d + k] = out[d - offset + k]!
     d += count
   }
