@@ -15,8 +15,7 @@ export function isStaleAt(bits: Uint32Array, index: number): boolean {
 
 /** High half of the number at `index`: the marker's exact one where its quiet bit was set. */
 export function highAt(bits: Uint32Array, index: number): number {
-  const high = bits[index * 2 + 1]!
-  return bits[index * 2] === staleLow && (high & ~0x00080000) >>> 0 === staleHigh ? staleHigh : high
+  return isStaleAt(bits, index) ? staleHigh : bits[index * 2 + 1]!
 }
 
 const scratch = new Float64Array(1)

@@ -153,7 +153,7 @@ export class Head {
   // ---- samples
 
   /**
-   * Appends the float at `index` of columns; they go all the way down, for a number that is handed on is an object in V8's heap where a call stays a call.
+   * Appends the float at `index` of columns. The columns are handed down, not the numbers: V8 boxes a double in every call that it does not inline.
    * @param times ms. @param bits two per value, low half first, so that the staleness marker survives. @param isWithinBounds false: it is too old.
    */
   append(series: number, times: Float64Array, bits: Uint32Array, index: number, isWithinBounds: boolean): Outcome {
